@@ -1,0 +1,28 @@
+# Every library wellhead is built with, each from the distribution's packages, each as an imported target.
+
+pkg_check_modules(uring REQUIRED IMPORTED_TARGET liburing>=2.3)
+pkg_check_modules(pq REQUIRED IMPORTED_TARGET libpq>=15)
+pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
+pkg_check_modules(zstd REQUIRED IMPORTED_TARGET libzstd)
+find_package(ZLIB REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(simdjson REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(prometheus-cpp REQUIRED)
+find_package(GTest REQUIRED)
+find_path(TOMLPLUSPLUS_INCLUDE toml++/toml.h REQUIRED)
+find_path(CONCURRENTQUEUE_INCLUDE concurrentqueue/concurrentqueue.h REQUIRED)
+
+# llhttp: a system library where there is one (Debian 13), else the generated C that Debian 12's node-llhttp ships.
+pkg_check_modules(llhttp QUIET IMPORTED_TARGET libllhttp)
+if(llhttp_FOUND)
+  add_library(wellhead_llhttp INTERFACE)
+  target_link_libraries(wellhead_llhttp INTERFACE PkgConfig::llhttp)
+else()
+  set(LLHTTP_SOURCE_DIR /usr/share/llhttp)
+  find_path(LLHTTP_INCLUDE llhttp.h PATHS /usr/share/include/llhttp REQUIRED NO_DEFAULT_PATH)
+  add_library(wellhead_llhttp STATIC ${LLHTTP_SOURCE_DIR}/api.c ${LLHTTP_SOURCE_DIR}/http.c ${LLHTTP_SOURCE_DIR}/llhttp.c)
+  target_include_directories(wellhead_llhttp SYSTEM PUBLIC ${LLHTTP_INCLUDE})
+endif()

@@ -1,0 +1,68 @@
+// Bytes to rows: JSON records in, COPY BINARY tuples out. No I/O, no allocation per accepted record.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "codec/record_error.hpp"
+#include "codec/row.hpp"
+#include "codec/schema.hpp"
+
+namespace wellhead {
+
+// Bytes behind the input that must be readable (their content does not matter); simdjson loads whole vectors.
+// Checked against simdjson's own constant in decoder.cpp.
+inline constexpr std::size_t input_padding_bytes = 64;
+
+enum class BodyFormat : std::uint8_t {
+  detect,  // a JSON array or object, or newline-delimited records: told apart by looking
+  ndjson,  // one record a line; blank lines are passed over
+};
+
+struct DecoderLimits {
+  std::uint32_t record_bytes_max = 1U << 20;  // one record's JSON text
+  std::uint32_t depth_max = 32;               // nesting inside one record
+};
+
+enum class DecodeStatus : std::uint8_t {
+  complete,          // every record was looked at; each is accepted or in the errors
+  malformed_body,    // an array or a single object that is not JSON: what follows cannot be told apart any more
+  no_memory,         // the RowSink had no room
+};
+
+struct DecodeResult {
+  DecodeStatus status = DecodeStatus::complete;
+  std::uint32_t received = 0;  // records seen; accepted + rejected when complete
+  std::uint32_t accepted = 0;
+  std::uint32_t rejected = 0;
+  RecordErrorCode malformed_code = RecordErrorCode::malformed_json;  // with malformed_body: malformed_json, invalid_utf8, too_deep
+  std::string malformed_message;                                     // with malformed_body
+};
+
+// What one call of decode works on.
+struct DecodeRequest {
+  const Schema& schema;
+  std::string_view body;              // input_padding_bytes readable behind it
+  BodyFormat format = BodyFormat::detect;
+  std::int64_t receive_time_us = 0;   // microseconds since 2000-01-01 UTC
+};
+
+// One per thread; holds the parser's buffers, which grow to the largest body seen.
+class Decoder {
+ public:
+  explicit Decoder(DecoderLimits limits);
+  ~Decoder();
+
+  // Rows go to `rows` as they are decoded; when the status is not complete the caller takes them back itself.
+  // A bad record costs that record: its error is added and its neighbours are decoded.
+  [[nodiscard]] DecodeResult decode(const DecodeRequest& request, RowSink& rows, RecordErrors& errors);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace wellhead

@@ -1,0 +1,44 @@
+// The form of a row between the decoder and the database, in memory and later in the journal.
+//
+//   row   = RowHeader, tuple, zero padding to 8 bytes
+//   tuple = one PostgreSQL COPY BINARY tuple: int16 field count, then per field int32 length and value, big-endian
+//           (PostgreSQL documentation, "COPY", "Binary Format")
+//
+// Rows follow one another without gaps. The header's numbers are in the machine's byte order.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace wellhead {
+
+struct RowHeader {
+  std::uint64_t device_hash;   // XXH3-64 of the device id's bytes; decides the shard
+  std::int64_t time_us;        // the row's partition time, microseconds since 2000-01-01 UTC
+  std::uint32_t tuple_bytes;   // length of the tuple behind this header, without padding
+  std::uint32_t record_index;  // of the record within its request
+  std::uint16_t stream;        // Schema::index()
+  std::uint16_t reserved0 = 0;
+  std::uint32_t reserved1 = 0;
+};
+static_assert(sizeof(RowHeader) == 32);
+
+inline constexpr std::size_t row_alignment = 8;
+static_assert(sizeof(RowHeader) % row_alignment == 0);
+
+// Bytes a row with a tuple of `tuple_bytes` takes in a batch.
+[[nodiscard]] constexpr std::size_t row_bytes(std::size_t tuple_bytes) noexcept {
+  return sizeof(RowHeader) + (tuple_bytes + row_alignment - 1) / row_alignment * row_alignment;
+}
+
+// Where the decoder puts rows. One thread.
+class RowSink {
+ public:
+  virtual ~RowSink() = default;
+  // Room for one row of row_bytes(tuple_bytes), 8-byte aligned, which the caller fills at once and completely
+  // (header and tuple; the padding is the sink's). Null when there is no memory for it: the caller then gives up
+  // the whole request.
+  [[nodiscard]] virtual std::byte* allocate_row(std::uint64_t device_hash, std::uint32_t tuple_bytes) = 0;
+};
+
+}  // namespace wellhead

@@ -1,0 +1,97 @@
+// A stream: which JSON fields go into which columns of which table. StreamConfig is what a user writes, Schema is what
+// the decoder and the sink work with.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace wellhead {
+
+enum class ColumnType : std::uint8_t { timestamptz, text, real, double_precision, integer, bigint, boolean, jsonb };
+
+// The type's name in configuration: timestamptz, text, real, double, int, bigint, bool, jsonb.
+[[nodiscard]] std::string_view to_string(ColumnType type) noexcept;
+[[nodiscard]] std::optional<ColumnType> column_type_from(std::string_view name) noexcept;
+// OID of the type in PostgreSQL's catalog (src/include/catalog/pg_type.dat).
+[[nodiscard]] std::uint32_t type_oid(ColumnType type) noexcept;
+// The type's name as PostgreSQL's format_type() prints it, e.g. "timestamp with time zone".
+[[nodiscard]] std::string_view sql_type_name(ColumnType type) noexcept;
+
+// Where a column's value comes from.
+enum class ColumnSource : std::uint8_t {
+  field,         // the record; `default_value` where the record has none
+  receive_time,  // when the node received the record (timestamptz only)
+};
+
+// How a number in a timestamptz field is read.
+enum class EpochUnit : std::uint8_t { by_magnitude, seconds, milliseconds, microseconds, nanoseconds };
+
+struct ColumnConfig {
+  std::string name;               // column of the table
+  ColumnType type = ColumnType::real;
+  std::vector<std::string> keys;  // JSON keys read into it, first found wins nothing: two of them are a duplicate_key
+                                  // error. Empty: the column's name.
+  ColumnSource source = ColumnSource::field;
+  bool required = false;
+  std::optional<std::string> default_value;  // text columns only
+  std::optional<double> minimum, maximum;    // inclusive, in the column's unit, after conversion
+  std::string unit;                          // the column's unit, e.g. "degC"; empty: none
+  std::string input_unit;                    // the unit records come in; empty: the column's
+  std::string unit_key;                      // JSON key of a sibling that names the record's unit, e.g. "temperature_unit"
+  std::uint32_t text_bytes_max = 1024;       // text and jsonb
+  std::uint32_t text_bytes_min = 0;          // text
+  EpochUnit epoch = EpochUnit::by_magnitude;
+};
+
+struct StreamConfig {
+  std::string name;           // in the URL: POST /v1/ingest/{name}
+  std::string table;          // "table" or "schema.table"
+  std::string device_column;  // required text column; its hash decides the shard
+  std::string time_column;    // required timestamptz column: the hypertable's partition key
+  bool reject_unknown_fields = false;
+  std::int64_t past_max_s = 3650LL * 86'400;  // older records are refused: a stray year makes a junk chunk
+  std::int64_t future_max_s = 86'400;
+  std::vector<ColumnConfig> columns;
+};
+
+class SchemaIndex;  // the decoder's lookup from JSON key to slot; codec/schema.cpp
+
+// An immutable compiled stream. Any thread.
+class Schema {
+ public:
+  // `index` is the stream's number in this process. The error is a sentence that names the stream and the column.
+  [[nodiscard]] static std::expected<std::shared_ptr<const Schema>, std::string> compile(StreamConfig config,
+                                                                                         std::uint16_t index);
+  ~Schema();
+
+  [[nodiscard]] std::uint16_t index() const noexcept { return index_; }
+  [[nodiscard]] const std::string& name() const noexcept { return config_.name; }
+  [[nodiscard]] const StreamConfig& config() const noexcept { return config_; }
+  [[nodiscard]] const std::vector<ColumnConfig>& columns() const noexcept { return config_.columns; }
+  // COPY "schema"."table" ("a", "b", …) FROM STDIN (FORMAT binary), names quoted.
+  [[nodiscard]] const std::string& copy_statement() const noexcept { return copy_statement_; }
+  // The table's name quoted for SQL: "table" or "schema"."table".
+  [[nodiscard]] const std::string& quoted_table() const noexcept { return quoted_table_; }
+  [[nodiscard]] const SchemaIndex& lookup() const noexcept { return *lookup_; }
+
+ private:
+  Schema(StreamConfig config, std::uint16_t index);
+
+  StreamConfig config_;
+  std::uint16_t index_;
+  std::string copy_statement_;
+  std::string quoted_table_;
+  std::unique_ptr<const SchemaIndex> lookup_;
+};
+
+using SchemaPointer = std::shared_ptr<const Schema>;
+
+// The three streams that ship: telemetry, esp_telemetry, diagnostic_results.
+[[nodiscard]] std::vector<StreamConfig> builtin_streams();
+
+}  // namespace wellhead

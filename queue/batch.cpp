@@ -1,0 +1,66 @@
+#include "queue/batch.hpp"
+
+#include <cstdlib>
+#include <new>
+
+#include "base/assert.hpp"
+
+namespace wellhead {
+namespace {
+
+constexpr std::size_t batch_alignment = 4096;
+constexpr std::size_t claims_reserved = 256;
+
+std::byte* allocate_aligned(std::size_t bytes) {
+  void* memory = std::aligned_alloc(batch_alignment, bytes);
+  if (memory == nullptr) throw std::bad_alloc();
+  return static_cast<std::byte*>(memory);
+}
+
+}  // namespace
+
+void Batch::AlignedFree::operator()(std::byte* memory) const noexcept { std::free(memory); }
+
+Batch::Batch(std::size_t capacity_bytes, std::uint32_t reactor)
+    : memory_(allocate_aligned(capacity_bytes)), capacity_bytes_(capacity_bytes), reactor_(reactor) {
+  WELLHEAD_ASSERT(capacity_bytes % batch_alignment == 0);
+  claims_.reserve(claims_reserved);
+}
+
+std::byte* Batch::append(std::uint32_t request_slot, std::uint32_t request_generation,
+                         std::uint32_t tuple_bytes) noexcept {
+  const std::size_t bytes = row_bytes(tuple_bytes);
+  WELLHEAD_ASSERT(fits(bytes));
+  std::byte* row = memory_.get() + bytes_;
+  bytes_ += bytes;
+  const bool same_request = !claims_.empty() && claims_.back().request_slot == request_slot &&
+                            claims_.back().request_generation == request_generation;
+  if (same_request)
+    ++claims_.back().row_count;
+  else
+    claims_.push_back({request_slot, request_generation, row_count_, 1});
+  ++row_count_;
+  return row;
+}
+
+BatchMark Batch::mark() const noexcept {
+  return {bytes_, row_count_, claims_.size(), claims_.empty() ? 0 : claims_.back().row_count};
+}
+
+void Batch::rewind(const BatchMark& mark) noexcept {
+  WELLHEAD_ASSERT(mark.bytes <= bytes_ && mark.row_count <= row_count_ && mark.claim_count <= claims_.size());
+  bytes_ = mark.bytes;
+  row_count_ = mark.row_count;
+  claims_.resize(mark.claim_count);
+  if (!claims_.empty()) claims_.back().row_count = mark.last_claim_rows;
+}
+
+void Batch::reset() noexcept {
+  bytes_ = 0;
+  row_count_ = 0;
+  outcome_ = BatchOutcome::none;
+  claims_.clear();
+  refused_.clear();
+}
+
+}  // namespace wellhead
