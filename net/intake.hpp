@@ -4,10 +4,13 @@
 // One intake per reactor, used by the reactor's thread only.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 
+#include "base/counter.hpp"
 #include "codec/decoder.hpp"
 #include "codec/record_error.hpp"
 #include "codec/schema.hpp"
@@ -62,6 +65,19 @@ class RequestListener {
   virtual void on_capacity() = 0;
 };
 
+// Records by the conservation identity, at every moment between two turns:
+//   received = accepted + rejected + abandoned + pending
+// A request that was not taken (malformed, busy, unavailable) counts no records. Written by the reactor's thread, read
+// by any. Counted here and not in the session, so that a client that left early changes nothing.
+struct IntakeStats {
+  Counter records_received;
+  Counter records_accepted;                                       // committed
+  std::array<Counter, record_error_code_count> records_rejected;  // by RecordErrorCode
+  Counter records_abandoned;                                      // the node stopped before they were committed
+  Gauge records_pending;                                          // taken, fate not known yet
+  Counter batch_exhaustions;                                      // no free batch: backpressure
+};
+
 class Intake {
  public:
   virtual ~Intake() = default;
@@ -80,6 +96,8 @@ class Intake {
 
   // Requests taken whose outcome has not been delivered.
   [[nodiscard]] virtual std::size_t pending() const = 0;
+
+  [[nodiscard]] virtual const IntakeStats& stats() const = 0;
 };
 
 }  // namespace wellhead
