@@ -1,6 +1,7 @@
 // Why one record was not taken. The codes are part of the protocol (docs/protocol.md) and never change meaning.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -47,12 +48,16 @@ class RecordErrors {
 
   void add(std::uint32_t index, RecordErrorCode code, std::string_view field, std::string message);
   [[nodiscard]] std::uint32_t count() const noexcept { return count_; }
+  [[nodiscard]] std::uint32_t count(RecordErrorCode code) const noexcept {
+    return by_code_[static_cast<std::size_t>(code)];
+  }
   [[nodiscard]] const std::vector<RecordError>& kept() const noexcept { return kept_; }
   // Keeps the capacity.
   void clear() noexcept;
 
  private:
   std::uint32_t count_ = 0;
+  std::array<std::uint32_t, record_error_code_count> by_code_{};
   std::vector<RecordError> kept_;
 };
 
