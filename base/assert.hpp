@@ -1,7 +1,7 @@
 // Invariants that stay on in release builds.
 //
-// A broken invariant means the program no longer knows what it holds, so it stops at once: a node that dies loses
-// nothing acknowledged, a node that goes on could.
+// A broken invariant means the program no longer knows what it holds, so it stops at once: a node that dies
+// loses nothing acknowledged, a node that goes on could.
 #pragma once
 
 namespace wellhead {
@@ -11,8 +11,8 @@ namespace wellhead {
 
 }  // namespace wellhead
 
-#define WELLHEAD_ASSERT(condition)                                        \
-  do {                                                                    \
-    if (!(condition)) [[unlikely]]                                        \
-      ::wellhead::assertion_failed(#condition, __FILE__, __LINE__);       \
+#define WELLHEAD_ASSERT(condition)                                  \
+  do {                                                              \
+    if (!(condition)) [[unlikely]]                                  \
+      ::wellhead::assertion_failed(#condition, __FILE__, __LINE__); \
   } while (false)

@@ -13,8 +13,12 @@ std::int64_t read_ns(clockid_t id) noexcept {
 
 }  // namespace
 
-std::int64_t SystemClock::wall_us() const noexcept { return read_ns(CLOCK_REALTIME) / 1'000 - postgres_epoch_unix_us; }
+std::int64_t SystemClock::wall_us() const noexcept {
+  return read_ns(CLOCK_REALTIME) / 1'000 - postgres_epoch_unix_us;
+}
 
-std::int64_t SystemClock::monotonic_ns() const noexcept { return read_ns(CLOCK_MONOTONIC); }
+std::int64_t SystemClock::monotonic_ns() const noexcept {
+  return read_ns(CLOCK_MONOTONIC);
+}
 
 }  // namespace wellhead

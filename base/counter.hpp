@@ -6,8 +6,8 @@
 
 namespace wellhead {
 
-// A monotonic count with a single writer. add() is a plain load and store, no locked instruction, because only the
-// owner thread writes; value() is safe from any thread and may lag.
+// A monotonic count with a single writer. add() is a plain load and store, no locked instruction, because
+// only the owner thread writes; value() is safe from any thread and may lag.
 class Counter {
  public:
   void add(std::uint64_t amount = 1) noexcept {

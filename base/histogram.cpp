@@ -36,7 +36,8 @@ std::uint64_t Histogram::value_at_percentile(double percentile) const noexcept {
   const std::uint64_t total = count();
   if (total == 0) return 0;
   const double share = std::clamp(percentile, 0.0, 100.0) / 100.0;
-  const auto wanted = std::max<std::uint64_t>(1, static_cast<std::uint64_t>(std::ceil(share * static_cast<double>(total))));
+  const auto wanted =
+      std::max<std::uint64_t>(1, static_cast<std::uint64_t>(std::ceil(share * static_cast<double>(total))));
   std::uint64_t seen = 0;
   for (std::size_t bucket = 0; bucket < bucket_count; ++bucket) {
     seen += count_in(bucket);

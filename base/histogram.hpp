@@ -1,7 +1,8 @@
 // A log-linear histogram of whole numbers: HdrHistogram's idea with a fixed shape.
 //
-// Values below 2^sub_bucket_bits have a bucket each; above, every power of two is split into 2^(sub_bucket_bits-1)
-// equal buckets, so a value is known to better than 1 part in 2^(sub_bucket_bits-1) (0.8 %).
+// Values below 2^sub_bucket_bits have a bucket each; above, every power of two is split into
+// 2^(sub_bucket_bits-1) equal buckets, so a value is known to better than 1 part in 2^(sub_bucket_bits-1)
+// (0.8 %).
 #pragma once
 
 #include <array>
@@ -18,7 +19,8 @@ namespace wellhead {
 class Histogram {
  public:
   static constexpr unsigned sub_bucket_bits = 8;
-  static constexpr unsigned value_bits = 44;  // values past 2^44-1 (2^44 µs is 203 days) are clamped and counted
+  static constexpr unsigned value_bits =
+      44;  // values past 2^44-1 (2^44 µs is 203 days) are clamped and counted
   static constexpr std::uint64_t value_max = (std::uint64_t{1} << value_bits) - 1;
   static constexpr std::size_t half_count = std::size_t{1} << (sub_bucket_bits - 1);
   static constexpr std::size_t bucket_count = (value_bits - sub_bucket_bits + 2) * half_count;

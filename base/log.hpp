@@ -1,7 +1,7 @@
 // JSON logs: one object a line on standard error. Thread-safe; never on the path of a record.
 //
-// What a level asks of the operator: error — act now, something is not being done; warning — look soon, something is
-// worse than it should be; info — nothing, a state changed. Values must never be secrets.
+// What a level asks of the operator: error — act now, something is not being done; warning — look soon,
+// something is worse than it should be; info — nothing, a state changed. Values must never be secrets.
 #pragma once
 
 #include <concepts>

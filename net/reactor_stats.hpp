@@ -13,13 +13,13 @@ namespace wellhead {
 struct ReactorStats {
   Counter connections_accepted;
   Gauge connections_open;
-  Counter requests;                       // HTTP requests answered, and NDJSON chunks taken
-  std::array<Counter, 600> replies;       // HTTP replies by status code
+  Counter requests;                  // HTTP requests answered, and NDJSON chunks taken
+  std::array<Counter, 600> replies;  // HTTP replies by status code
   Counter bytes_received;
   Counter bytes_sent;
 
   // Bounds that were hit, and clients that misbehaved.
-  Counter connections_refused;            // connections_max
+  Counter connections_refused;  // connections_max
   Counter header_overflows;
   Counter body_overflows;
   Counter inflate_overflows;
@@ -33,12 +33,12 @@ struct ReactorStats {
   Counter admission_timeouts;
   Counter malformed_http;
   Counter malformed_bodies;
-  Counter disconnects_early;              // the client left before its request was whole or answered
-  Counter receive_buffer_exhaustions;     // ENOBUFS
-  Counter stale_completions;              // for a connection that is gone
+  Counter disconnects_early;           // the client left before its request was whole or answered
+  Counter receive_buffer_exhaustions;  // ENOBUFS
+  Counter stale_completions;           // for a connection that is gone
   Counter loop_turns;
 
-  Histogram request_us;                   // from the last byte of a request to its outcome
+  Histogram request_us;  // from the last byte of a request to its outcome
 };
 
 }  // namespace wellhead

@@ -19,7 +19,9 @@ std::byte* allocate_aligned(std::size_t bytes) {
 
 }  // namespace
 
-void Batch::AlignedFree::operator()(std::byte* memory) const noexcept { std::free(memory); }
+void Batch::AlignedFree::operator()(std::byte* memory) const noexcept {
+  std::free(memory);
+}
 
 Batch::Batch(std::size_t capacity_bytes, std::uint32_t reactor)
     : memory_(allocate_aligned(capacity_bytes)), capacity_bytes_(capacity_bytes), reactor_(reactor) {

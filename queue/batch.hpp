@@ -1,7 +1,8 @@
-// A batch: rows of one reactor for one shard, handed over as a whole and handed back when their fate is known.
+// A batch: rows of one reactor for one shard, handed over as a whole and handed back when their fate is
+// known.
 //
-// Owner at each moment: the reactor while it is open, then the shard's queue and the shard, then the reactor again.
-// Nobody touches a batch another thread owns.
+// Owner at each moment: the reactor while it is open, then the shard's queue and the shard, then the reactor
+// again. Nobody touches a batch another thread owns.
 #pragma once
 
 #include <cstddef>
@@ -90,7 +91,8 @@ class Batch {
   std::vector<RefusedRow> refused_;
 };
 
-// Calls visit(const RowHeader&, std::span<const std::byte> tuple, std::uint32_t row_number) for each row in order.
+// Calls visit(const RowHeader&, std::span<const std::byte> tuple, std::uint32_t row_number) for each row in
+// order.
 template <typename Visit>
 void for_each_row(const Batch& batch, Visit&& visit) {
   const std::byte* at = batch.rows().data();

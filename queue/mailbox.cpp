@@ -21,7 +21,9 @@ void Mailbox::Sender::send(Batch* batch) {
   if (mailbox_->sleeping_.load(std::memory_order_relaxed)) mailbox_->wake();
 }
 
-std::size_t Mailbox::take(std::span<Batch*> out) { return queue_.try_dequeue_bulk(consumer_, out.data(), out.size()); }
+std::size_t Mailbox::take(std::span<Batch*> out) {
+  return queue_.try_dequeue_bulk(consumer_, out.data(), out.size());
+}
 
 bool Mailbox::prepare_sleep() {
   sleeping_.store(true, std::memory_order_relaxed);

@@ -1,7 +1,8 @@
 // A thread's inbox for batches: moodycamel's queue for the hand-over, an eventfd for the wake-up.
 //
-// FIFO per producer only; nothing here relies on an order across producers. The queue itself has no bound: credits
-// do (a reactor owns a fixed number of batches, so no mailbox can hold more than all reactors own together).
+// FIFO per producer only; nothing here relies on an order across producers. The queue itself has no bound:
+// credits do (a reactor owns a fixed number of batches, so no mailbox can hold more than all reactors own
+// together).
 #pragma once
 
 #include <concurrentqueue/concurrentqueue.h>
@@ -36,8 +37,8 @@ class Mailbox {
   // Owner thread: takes up to out.size() batches, returns how many.
   [[nodiscard]] std::size_t take(std::span<Batch*> out);
 
-  // Owner thread, before it blocks on wake_fd(): from here on a send writes the eventfd. False when batches have
-  // arrived meanwhile, and then the owner must not block.
+  // Owner thread, before it blocks on wake_fd(): from here on a send writes the eventfd. False when batches
+  // have arrived meanwhile, and then the owner must not block.
   [[nodiscard]] bool prepare_sleep();
   // Owner thread, after it woke: clears the eventfd.
   void finish_sleep();

@@ -1,5 +1,5 @@
-// A shard: the thread that takes batches out of its mailbox, gathers them into flushes, has each flush committed and
-// hands every batch back to the reactor it came from.
+// A shard: the thread that takes batches out of its mailbox, gathers them into flushes, has each flush
+// committed and hands every batch back to the reactor it came from.
 //
 // Under load it gathers more by itself: while one flush is on its way to the database, the mailbox fills.
 #pragma once
@@ -22,9 +22,9 @@
 namespace wellhead {
 
 struct FlushOptions {
-  std::uint32_t rows_max = 50'000;               // a flush goes when it holds this many rows,
-  std::size_t bytes_max = 16U << 20;             // or this many bytes,
-  std::chrono::milliseconds linger{20};          // or its first row has waited this long
+  std::uint32_t rows_max = 50'000;       // a flush goes when it holds this many rows,
+  std::size_t bytes_max = 16U << 20;     // or this many bytes,
+  std::chrono::milliseconds linger{20};  // or its first row has waited this long
 };
 
 // Whether a shard can commit, as the front-end and /health/ready see it.
@@ -32,7 +32,7 @@ enum class ShardState : std::uint8_t {
   starting,      // not tried yet
   ready,         // committing
   disconnected,  // no database; retried with backoff
-  blocked,       // the database is there and refuses (rights, missing table, wrong type): an operator must act
+  blocked,  // the database is there and refuses (rights, missing table, wrong type): an operator must act
   stopped,
 };
 [[nodiscard]] const char* to_string(ShardState state) noexcept;
@@ -40,15 +40,15 @@ enum class ShardState : std::uint8_t {
 // Written by the shard's thread, read by any.
 struct ShardStats {
   Counter rows_committed;
-  Counter rows_refused;      // by the database, for their data
-  Counter rows_abandoned;    // stopped before they were committed; never acknowledged
-  Counter bytes_committed;   // COPY bytes
+  Counter rows_refused;     // by the database, for their data
+  Counter rows_abandoned;   // stopped before they were committed; never acknowledged
+  Counter bytes_committed;  // COPY bytes
   Counter flushes;
   Counter flushes_retried;
   Counter connects;
   Counter disconnects;
-  Counter server_warnings;   // NOTICE and WARNING from the server
-  Histogram flush_us;        // from gather to commit
+  Counter server_warnings;  // NOTICE and WARNING from the server
+  Histogram flush_us;       // from gather to commit
   Histogram flush_rows;
 };
 
@@ -62,13 +62,16 @@ enum class FlushOutcome : std::uint8_t {
 class Committer {
  public:
   virtual ~Committer() = default;
-  // Makes ready to commit: connects, checks. True when ready. When false, `problem` holds a sentence and `state`
-  // tells disconnected from blocked. Returns within the connection timeout; early when `stopping` turns true.
-  [[nodiscard]] virtual bool prepare(const std::atomic<bool>& stopping, ShardState& state, std::string& problem) = 0;
+  // Makes ready to commit: connects, checks. True when ready. When false, `problem` holds a sentence and
+  // `state` tells disconnected from blocked. Returns within the connection timeout; early when `stopping`
+  // turns true.
+  [[nodiscard]] virtual bool prepare(const std::atomic<bool>& stopping, ShardState& state,
+                                     std::string& problem) = 0;
   // Commits all rows of all batches in one transaction. REQUIRES prepare() returned true and no retry since.
-  [[nodiscard]] virtual FlushOutcome commit(std::span<Batch* const> batches, const std::atomic<bool>& stopping,
-                                            std::string& problem) = 0;
-  // Called while the shard has nothing to do, at least every idle_interval; false when the connection is gone.
+  [[nodiscard]] virtual FlushOutcome commit(std::span<Batch* const> batches,
+                                            const std::atomic<bool>& stopping, std::string& problem) = 0;
+  // Called while the shard has nothing to do, at least every idle_interval; false when the connection is
+  // gone.
   [[nodiscard]] virtual bool idle_check() = 0;
 };
 inline constexpr std::chrono::milliseconds idle_interval{1'000};
@@ -81,8 +84,8 @@ class Shard {
   ~Shard();
 
   void start();
-  // Any thread. Commits what is in the mailbox, then stops. Rows that cannot be committed by `deadline` come back
-  // as abandoned. Producers must have stopped sending before.
+  // Any thread. Commits what is in the mailbox, then stops. Rows that cannot be committed by `deadline` come
+  // back as abandoned. Producers must have stopped sending before.
   void request_stop(std::chrono::steady_clock::time_point deadline);
   void join();
 
