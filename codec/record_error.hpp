@@ -37,16 +37,20 @@ inline constexpr std::size_t record_error_code_count = 17;
 struct RecordError {
   std::uint32_t index;  // of the record within its request, from 0
   RecordErrorCode code;
-  std::string field;    // column name, empty where no single field is at fault
-  std::string message;  // a sentence for whoever sends the records
+  std::string_view field;  // column name, owned by the schema; empty where no single field is at fault
+  std::string message;     // a sentence for whoever sends the records; empty past described_max
 };
 
-// The errors of one request: all are counted, the first `kept_max` are kept with their text.
+// The errors of one request: all are counted, the first kept_max are kept, the first described_max of them with a
+// message. kept_max is more than the lines a receive buffer can hold, so that an NDJSON client learns of every one.
 class RecordErrors {
  public:
-  static constexpr std::size_t kept_max = 100;
+  static constexpr std::size_t kept_max = 65'536;
+  static constexpr std::size_t described_max = 100;
 
+  // `message` is only looked at while wants_message(): do not build it otherwise. `field` must outlive this object.
   void add(std::uint32_t index, RecordErrorCode code, std::string_view field, std::string message);
+  [[nodiscard]] bool wants_message() const noexcept { return kept_.size() < described_max; }
   [[nodiscard]] std::uint32_t count() const noexcept { return count_; }
   [[nodiscard]] std::uint32_t count(RecordErrorCode code) const noexcept {
     return by_code_[static_cast<std::size_t>(code)];
