@@ -1,0 +1,256 @@
+"""What whole-node tests stand on: a database of their own, a node of their own, and a plain HTTP client.
+
+WELLHEAD_BIN_DIR is where the programs are, WELLHEAD_TEST_DATABASE_URL a superuser's URL of a maintenance database.
+Everything listens on loopback and is stopped and removed by the test that made it.
+"""
+
+import contextlib
+import http.client
+import json
+import os
+import pathlib
+import re
+import secrets
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import unittest
+import urllib.parse
+
+WAIT_SECONDS = 30
+
+BIN_DIR = pathlib.Path(os.environ["WELLHEAD_BIN_DIR"])
+DATABASE_URL = os.environ["WELLHEAD_TEST_DATABASE_URL"]
+
+# Inside every stream's window, and fixed so that rows can be compared.
+T0 = int(time.time()) - 3600
+
+
+def stamp(offset_seconds=0):
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(T0 + offset_seconds))
+
+
+def telemetry(device, offset_seconds=0, **fields):
+    return {"timestamp": stamp(offset_seconds), "device_id": device, **fields}
+
+
+def ndjson(records):
+    return b"".join(json.dumps(record).encode() + b"\n" for record in records)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_until(condition, what, seconds=WAIT_SECONDS):
+    """Returns condition()'s first true value; fails the test when there is none in time."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds} s: {what}")
+        time.sleep(0.02)
+
+
+class Database:
+    """A database of the test's own on the test cluster."""
+
+    def __init__(self, maintenance_url=DATABASE_URL):
+        self.maintenance_url = maintenance_url
+        self.name = "wellhead_test_" + secrets.token_hex(6)
+        parts = urllib.parse.urlsplit(maintenance_url)
+        self.url = urllib.parse.urlunsplit(parts._replace(path="/" + self.name))
+        psql(maintenance_url, f'CREATE DATABASE "{self.name}"')
+
+    def drop(self):
+        psql(self.maintenance_url, f'DROP DATABASE IF EXISTS "{self.name}" WITH (FORCE)')
+
+    def query(self, sql):
+        """Rows as lists of text; NULL is the empty string."""
+        return psql(self.url, sql)
+
+    def value(self, sql):
+        return self.query(sql)[0][0]
+
+
+def psql(url, sql):
+    done = subprocess.run(
+        ["psql", "--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--field-separator=\t", "-v", "ON_ERROR_STOP=1",
+         "--dbname", url, "--command", sql],
+        capture_output=True, text=True, timeout=WAIT_SECONDS * 2, check=False)
+    if done.returncode != 0:
+        raise AssertionError(f"psql failed: {done.stderr}\n{sql}")
+    return [line.split("\t") for line in done.stdout.splitlines()]
+
+
+class Reply:
+    def __init__(self, response):
+        self.status = response.status
+        self.headers = response.headers
+        self.text = response.read().decode()
+
+    @property
+    def json(self):
+        return json.loads(self.text)
+
+
+class Node:
+    """A running `wellhead serve` with ports of its own."""
+
+    def __init__(self, database_url=None, config="", sink="postgres", environment=None, migrate=True):
+        self.folder = tempfile.TemporaryDirectory(prefix="wellhead-node-")
+        self.ports = {name: free_port() for name in ("http", "ndjson", "admin")}
+        self.environment = {key: value for key, value in os.environ.items() if not key.startswith(("PG", "WELLHEAD_"))}
+        if database_url:
+            self.environment["WELLHEAD_DATABASE_URL"] = database_url
+        self.environment.update(environment or {})
+        self.config_path = pathlib.Path(self.folder.name, "wellhead.toml")
+        self.log_path = pathlib.Path(self.folder.name, "log")
+        self.config_path.write_text(self._config_text(config, sink))
+        if migrate and database_url:
+            self.run("migrate", "up", check=True)
+        self.process = None
+
+    def _config_text(self, config, sink):
+        return (f'node.id = "test"\nsink.kind = "{sink}"\nserver.reactors = 1\nserver.shards = 2\n'
+                f'http.listen = "127.0.0.1:{self.ports["http"]}"\n'
+                f'ndjson.listen = "127.0.0.1:{self.ports["ndjson"]}"\nndjson.acknowledge = true\n'
+                f'admin.listen = "127.0.0.1:{self.ports["admin"]}"\n' + config)
+
+    def run(self, *arguments, check=False):
+        done = subprocess.run([BIN_DIR / "wellhead", *arguments, "--config", self.config_path], env=self.environment,
+                              capture_output=True, text=True, timeout=WAIT_SECONDS * 2, check=False)
+        if check and done.returncode != 0:
+            raise AssertionError(f"wellhead {' '.join(arguments)} exited {done.returncode}:\n{done.stdout}{done.stderr}")
+        return done
+
+    def start(self, ready=True):
+        log = open(self.log_path, "ab")
+        self.process = subprocess.Popen([BIN_DIR / "wellhead", "serve", "--config", self.config_path],
+                                        env=self.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        log.close()
+        path = "/health/ready" if ready else "/health/live"
+        wait_until(lambda: self._health(path), f"{path} is 200; the log says:\n{self.log()}")
+        return self
+
+    def _health(self, path):
+        if self.process.poll() is not None:
+            raise AssertionError(f"the node exited {self.process.returncode}:\n{self.log()}")
+        with contextlib.suppress(OSError):
+            return self.admin(path).status == 200
+        return False
+
+    def log(self):
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def admin(self, path):
+        return request(self.ports["admin"], "GET", path)
+
+    def post(self, stream, body, headers=None, query=""):
+        if not isinstance(body, (bytes, str)):
+            body = json.dumps(body)
+        return request(self.ports["http"], "POST", f"/v1/ingest/{stream}{query}", body, headers or {})
+
+    def socket(self, listener):
+        return socket.create_connection(("127.0.0.1", self.ports[listener]), timeout=WAIT_SECONDS)
+
+    def metrics(self):
+        """Every sample by its name and labels, as text before the value: {'wellhead_x_total{a="b"}': 3.0}."""
+        samples = {}
+        for line in self.admin("/metrics").text.splitlines():
+            if line and not line.startswith("#"):
+                name, value = line.rsplit(" ", 1)
+                samples[name] = float(value)
+        return samples
+
+    def metric(self, name, **labels):
+        """The sum of the samples of `name` that have these labels."""
+        total = 0.0
+        for key, value in self.metrics().items():
+            if re.split(r"[{ ]", key, maxsplit=1)[0] != name:
+                continue
+            if all(f'{label}="{text}"' in key for label, text in labels.items()):
+                total += value
+        return total
+
+    def terminate(self, expected_exit=0):
+        """TERM, then the exit code is checked: the way every test's node ends."""
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(WAIT_SECONDS * 2)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"the node did not stop on TERM; the log says:\n{self.log()}") from None
+        if self.process.returncode != expected_exit:
+            raise AssertionError(f"the node exited {self.process.returncode}, not {expected_exit}:\n{self.log()}")
+
+    def remove(self):
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.folder.cleanup()
+
+
+def request(port, method, path, body=None, headers=None):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT_SECONDS)
+    try:
+        connection.request(method, path, body, headers or {})
+        return Reply(connection.getresponse())
+    finally:
+        connection.close()
+
+
+def read_replies(connection, count=1):
+    """Reads `count` HTTP replies from a socket; None for each that does not come before the other side closes."""
+    replies = []
+    stream = connection.makefile("rb")
+    for _ in range(count):
+        status_line = stream.readline()
+        if not status_line:
+            replies.append(None)
+            continue
+        headers = http.client.parse_headers(stream)
+        body = stream.read(int(headers.get("Content-Length", 0)))
+        replies.append((int(status_line.split()[1]), headers, body.decode()))
+    return replies
+
+
+class NodeTest(unittest.TestCase):
+    """A node on a database of its own, for all tests of the class. The identity is checked when it stops."""
+
+    config = ""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.database = Database()
+        cls.addClassCleanup(cls.database.drop)
+        cls.node = Node(cls.database.url, cls.config)
+        cls.addClassCleanup(cls.node.remove)
+        cls.node.start()
+
+    @classmethod
+    def tearDownClass(cls):
+        check_conservation(cls.node)
+        cls.node.terminate()
+
+
+def check_conservation(node):
+    """received = accepted + rejected + abandoned + pending (+ duplicate + quarantined, 0 for now)."""
+    samples = node.metrics()
+    total = {}
+    for key, value in samples.items():
+        match = re.match(r"wellhead_records_(\w+?)(?:_total)?(?:\{|$)", key)
+        if match:
+            total[match[1]] = total.get(match[1], 0) + value
+    received = total.pop("received")
+    if received != sum(total.values()):
+        raise AssertionError(f"conservation broken: received {received}, elsewhere {total}")
