@@ -18,14 +18,14 @@ say() {
 
 # Ends the script with a sentence saying what happened and what to do.
 fail() {
-  say "${WELLHEAD_CALLED_AS:-$(basename -- "$0")}: $*"
+  say "${DEV_COMMAND:-$(basename -- "$0")}: $*"
   exit 1
 }
 
 # Ends the script because it was called in a way it does not understand.
 # $1: the sentence; the calling script's usage function prints the rest.
 fail_usage() {
-  say "${WELLHEAD_CALLED_AS:-$(basename -- "$0")}: $1"
+  say "${DEV_COMMAND:-$(basename -- "$0")}: $1"
   usage >&2
   exit 2
 }

@@ -20,8 +20,7 @@ Builds the preset and runs its tests against a TimescaleDB started for them alon
 tests make and drop databases of their own. -R runs only the tests whose names match; --quick leaves out those labelled "slow".
 The exit code is ctest's.
 
-Tests find the database in WELLHEAD_TEST_DATABASE_URL (a superuser's), the programs in WELLHEAD_BIN_DIR and the repository in
-WELLHEAD_SOURCE_DIR.
+Tests find the database in WELLHEAD_TEST_DATABASE_URL (a superuser's) and the programs in WELLHEAD_BIN_DIR.
 TEXT
 }
 
@@ -74,7 +73,7 @@ run_tests() {
   local preset=$1 status=0
   shift
   set_sanitizer_options
-  export WELLHEAD_BIN_DIR=$repository/build/$preset/bin WELLHEAD_SOURCE_DIR=$repository
+  export WELLHEAD_BIN_DIR=$repository/build/$preset/bin
   run_for_preset "$preset" ctest --test-dir "$repository/build/$preset" --output-on-failure --no-tests=error --parallel 2 \
     --timeout "$test_seconds_max" --output-junit "$run_directory/report.xml" "$@" </dev/null || status=$?
   if [[ -f $run_directory/report.xml ]]; then list_skipped "$run_directory/report.xml"; fi
