@@ -93,6 +93,7 @@ start_cluster() {
     if [[ ! -d $folder/data ]]; then make_cluster "$folder" "$programs"; fi
     write_settings "$@" >"$folder/settings.conf"
     chmod 644 -- "$folder/settings.conf"
+    forget_dead_server "$folder"
     launch_on_a_port "$folder" "$programs"
     (umask 077 && cluster_url "$folder" postgres >"$folder/url")
   fi

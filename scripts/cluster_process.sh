@@ -5,6 +5,9 @@
 readonly start_seconds_max=120
 readonly stop_seconds_max=60
 
+# How long the other processes of a server may take to notice that the first is gone.
+readonly orphan_seconds_max=10
+
 # How many ports are tried before giving up: somebody else may take one between our look and the server's bind.
 readonly port_attempts_max=10
 
@@ -66,6 +69,30 @@ children_of() {
       printf '%s\n' "${stat#/proc/}"
     fi
   done
+}
+
+# True if a process, the dead that nobody has collected aside, works in the cluster's folder.
+is_worked_in() {
+  local process
+  for process in /proc/[0-9]*; do
+    if [[ $process/cwd -ef $1/data ]]; then return 0; fi
+  done
+  return 1
+}
+
+# Removes what a server that is gone left behind. PostgreSQL does that itself except when the number of its process is taken: by
+# an unrelated process, or by its own remains where nobody collects the dead. It is done only once none of its other processes is
+# left, which end by themselves soon after the first has.
+# $1: the folder.
+forget_dead_server() {
+  local deadline=$((SECONDS + orphan_seconds_max))
+  if [[ ! -f $1/data/postmaster.pid ]]; then return 0; fi
+  while is_worked_in "$1"; do
+    # Whoever it is, PostgreSQL decides whether it can start, and says why not.
+    if ((SECONDS >= deadline)); then return 0; fi
+    sleep 0.05
+  done
+  rm -f -- "$1/data/postmaster.pid"
 }
 
 # Waits until the server accepts connections; fails if it ended instead or takes too long.

@@ -97,6 +97,8 @@ WRAPPER
 build_private_timescaledb() {
   local final=$1 work
   work=$(mktemp -d "$final.building-XXXXXX")
+  # Open to apt's own unprivileged account, which downloads.
+  chmod 711 -- "$work"
   say "unpacking PostgreSQL 17 with TimescaleDB into $final (once, about half a minute)"
   if ! unpack_trixie "$work/root" "$work/log"; then
     tail -n 20 -- "$work/log" >&2
