@@ -6,8 +6,10 @@
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <thread>
@@ -18,6 +20,7 @@
 #include "base/histogram.hpp"
 #include "queue/batch.hpp"
 #include "queue/mailbox.hpp"
+#include "sink/backoff.hpp"
 
 namespace wellhead {
 
@@ -55,19 +58,24 @@ struct ShardStats {
 // What a committer made of a flush.
 enum class FlushOutcome : std::uint8_t {
   committed,  // all rows are committed except those added to their batches' refused()
-  retry,      // nothing of it is committed; try again after backoff
+  retry,      // nothing of it is known to be committed; try again after backoff, with the same batches
+  blocked,    // as retry, but the database refuses until an operator acts
 };
 
 // Puts a flush into its place. One per shard, used by its thread only.
 class Committer {
  public:
   virtual ~Committer() = default;
+  // Before anything else: where to count what only the committer sees (bytes, connections, warnings).
+  virtual void attach(ShardStats& /*stats*/) {}
   // Makes ready to commit: connects, checks. True when ready. When false, `problem` holds a sentence and
   // `state` tells disconnected from blocked. Returns within the connection timeout; early when `stopping`
   // turns true.
   [[nodiscard]] virtual bool prepare(const std::atomic<bool>& stopping, ShardState& state,
                                      std::string& problem) = 0;
-  // Commits all rows of all batches in one transaction. REQUIRES prepare() returned true and no retry since.
+  // Commits all rows of all batches in one transaction. REQUIRES prepare() returned true and no failure
+  // since, and after a failure the same batches again: whether they were committed may be known only to the
+  // next prepare(). Returns early when `stopping` turns true.
   [[nodiscard]] virtual FlushOutcome commit(std::span<Batch* const> batches,
                                             const std::atomic<bool>& stopping, std::string& problem) = 0;
   // Called while the shard has nothing to do, at least every idle_interval; false when the connection is
@@ -98,11 +106,62 @@ class Shard {
   [[nodiscard]] ShardStats& stats() noexcept { return stats_; }
 
  private:
-  // The implementation's own members go here.
-  std::uint32_t index_;
+  using TimePoint = std::chrono::nanoseconds;  // of clock_.monotonic_ns()
+
+  void run();
+  void set_up_thread() const;
+  [[nodiscard]] TimePoint now() const noexcept { return TimePoint{clock_.monotonic_ns()}; }
+  [[nodiscard]] bool stop_requested() const noexcept {
+    return stop_requested_.load(std::memory_order_acquire);
+  }
+  [[nodiscard]] std::chrono::nanoseconds until_deadline() const noexcept;
+
+  void gather();
+  [[nodiscard]] bool flush_full() const noexcept;
+  [[nodiscard]] bool flush_due() const noexcept;
+  void try_prepare();
+  void try_commit();
+  void check_idle();
+  void finish_flush(BatchOutcome outcome);
+  void count_flush(TimePoint done);
+  void abandon_rest();
+  void fail(ShardState state, std::string problem);
+  void change_state(ShardState state, std::string problem);
+  [[nodiscard]] std::chrono::nanoseconds time_to_next_event() const noexcept;
+  void sleep();
+
+  const std::uint32_t index_;
+  const FlushOptions options_;
+  const std::unique_ptr<Committer> committer_;
+  const std::vector<Mailbox*> returns_;
+  std::vector<Mailbox::Sender> senders_;
+  const Clock& clock_;
+  const int cpu_;
   Mailbox mailbox_;
   std::atomic<ShardState> state_{ShardState::starting};
   ShardStats stats_;
+  mutable std::mutex problem_mutex_;
+  std::string problem_;
+  std::thread thread_;
+
+  std::atomic<bool> stop_requested_{false};
+  std::atomic<std::int64_t> deadline_ns_;  // of steady_clock
+  std::atomic<bool> give_up_{false};       // the deadline has passed: whatever runs returns now
+  std::mutex finished_mutex_;
+  std::condition_variable finished_changed_;
+  bool finished_ = false;
+
+  // The thread's own.
+  std::vector<Batch*> flush_;
+  std::uint64_t flush_rows_ = 0;
+  std::size_t flush_bytes_ = 0;
+  TimePoint flush_since_{0};    // its first batch arrived
+  TimePoint mailbox_empty_{0};  // the mailbox was last seen empty: what is in it later arrived later
+  bool tried_ = false;          // the flush went to the committer, and must go there again as it is
+  bool prepared_ = false;
+  TimePoint retry_at_{0};
+  TimePoint idle_check_at_{0};
+  Backoff backoff_;
 };
 
 }  // namespace wellhead

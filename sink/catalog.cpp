@@ -1,0 +1,159 @@
+#include "sink/catalog.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "base/assert.hpp"
+
+namespace wellhead {
+namespace {
+
+using namespace std::string_view_literals;
+
+struct TableColumn {
+  std::string name;
+  std::string type;
+  bool not_null = false;
+  bool filled_by_server = false;  // a default or an identity
+  bool generated = false;
+  bool insertable = false;  // by this role
+};
+
+// Types whose binary form is text's (their receive functions take the same bytes).
+constexpr std::array text_like{"text"sv, "character varying"sv, "character"sv};
+
+DatabaseRow one_row(DatabaseRows rows) {
+  WELLHEAD_ASSERT(rows.size() == 1);
+  return std::move(rows.front());
+}
+
+bool is_true(const std::optional<std::string>& value) {
+  return value == "t";
+}
+
+std::string quoted(std::string_view name) {
+  return "\"" + std::string(name) + "\"";
+}
+
+// The columns of a table found by name in the search path; none where there is no such table.
+DatabaseResult<std::vector<TableColumn>> columns_of(Database& database, const std::string& table_name) {
+  // A domain is written as the type under it.
+  auto rows = database.query(
+      "SELECT a.attname, format_type(COALESCE(NULLIF(t.typbasetype, 0), t.oid), NULL), a.attnotnull, "
+      "a.atthasdef OR a.attidentity <> '', a.attgenerated <> '', has_column_privilege(a.attrelid, a.attnum, "
+      "'INSERT') "
+      "FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid "
+      "WHERE a.attrelid = to_regclass(" +
+      sql_literal(table_name) + ") AND a.attnum > 0 AND NOT a.attisdropped");
+  if (!rows) return std::unexpected(rows.error());
+  std::vector<TableColumn> columns;
+  for (const DatabaseRow& row : *rows)
+    columns.push_back({row[0].value_or(""), row[1].value_or(""), is_true(row[2]), is_true(row[3]),
+                       is_true(row[4]), is_true(row[5])});
+  return columns;
+}
+
+bool type_fits(ColumnType wanted, std::string_view found) {
+  if (wanted == ColumnType::text) return std::ranges::find(text_like, found) != text_like.end();
+  return found == sql_type_name(wanted);
+}
+
+// Collects the problems of one stream.
+class StreamCheck {
+ public:
+  StreamCheck(const Schema& schema, const std::string& role, std::vector<std::string>& problems)
+      : schema_(schema), role_(role), problems_(problems) {}
+
+  void against(const std::vector<TableColumn>& table) {
+    if (table.empty()) {
+      say(table_name() +
+          " does not exist in the search path: run `wellhead migrate up` for the streams that ship, or "
+          "create the "
+          "table");
+      return;
+    }
+    for (const ColumnConfig& column : schema_.columns()) check_column(column, table);
+    for (const TableColumn& column : table) check_unfilled(column);
+  }
+
+ private:
+  [[nodiscard]] std::string table_name() const { return "table " + quoted(schema_.config().table); }
+
+  void say(const std::string& what) { problems_.push_back("stream " + quoted(schema_.name()) + ": " + what); }
+
+  void check_column(const ColumnConfig& wanted, const std::vector<TableColumn>& table) {
+    const auto found = std::ranges::find(table, wanted.name, &TableColumn::name);
+    if (found == table.end()) {
+      say(table_name() + " has no column " + quoted(wanted.name) +
+          ": add the column to the table, or take it out of the stream");
+      return;
+    }
+    if (found->generated)
+      say(table_name() + " computes column " + quoted(wanted.name) +
+          " itself (it is generated): take the column out of the stream");
+    else if (!type_fits(wanted.type, found->type))
+      say(table_name() + " has column " + quoted(wanted.name) + " of type " + found->type +
+          ", the stream writes " + std::string(sql_type_name(wanted.type)) +
+          ": change the stream's type or the column");
+    else if (!found->insertable)
+      say("role " + quoted(role_) + " may not insert into column " + quoted(wanted.name) + " of " +
+          table_name() + ": GRANT INSERT ON " + schema_.quoted_table() + " TO " + quoted(role_));
+  }
+
+  void check_unfilled(const TableColumn& column) {
+    if (!column.not_null || column.filled_by_server || column.generated) return;
+    if (std::ranges::find(schema_.columns(), column.name, &ColumnConfig::name) != schema_.columns().end())
+      return;
+    say(table_name() + " wants a value for column " + quoted(column.name) +
+        " (NOT NULL without a default), which the stream does not fill: add the column to the stream, or "
+        "give it a "
+        "default");
+  }
+
+  const Schema& schema_;
+  const std::string& role_;
+  std::vector<std::string>& problems_;
+};
+
+DatabaseResult<void> check_progress_table(Database& database, const std::string& role,
+                                          std::vector<std::string>& problems) {
+  const std::string table(progress_table);
+  auto columns = columns_of(database, table);
+  if (!columns) return std::unexpected(columns.error());
+  constexpr std::array wanted{"node_id"sv, "shard"sv, "sequence"sv, "updated_at"sv};
+  for (const std::string_view name : wanted) {
+    if (std::ranges::find(*columns, name, &TableColumn::name) != columns->end()) continue;
+    problems.push_back("table " + quoted(table) +
+                       (columns->empty() ? " does not exist" : " is not the node's") +
+                       ": without it nothing can be stored exactly once; run `wellhead migrate up`");
+    return {};
+  }
+  auto rights = database.query("SELECT has_table_privilege(" + sql_literal(table) +
+                               ", 'SELECT') AND has_table_privilege(" + sql_literal(table) +
+                               ", 'INSERT') AND has_table_privilege(" + sql_literal(table) + ", 'UPDATE')");
+  if (!rights) return std::unexpected(rights.error());
+  if (!is_true(one_row(std::move(*rights))[0]))
+    problems.push_back("role " + quoted(role) + " may not read and write table " + quoted(table) +
+                       ": GRANT SELECT, INSERT, UPDATE ON " + table + " TO " + quoted(role));
+  return {};
+}
+
+}  // namespace
+
+DatabaseResult<std::vector<std::string>> check_catalog(Database& database,
+                                                       std::span<const SchemaPointer> streams) {
+  auto role = database.query("SELECT current_user");
+  if (!role) return std::unexpected(role.error());
+  const std::string role_name = one_row(std::move(*role))[0].value_or("");
+  std::vector<std::string> problems;
+  for (const SchemaPointer& schema : streams) {
+    const auto columns = columns_of(database, schema->quoted_table());
+    if (!columns) return std::unexpected(columns.error());
+    StreamCheck(*schema, role_name, problems).against(*columns);
+  }
+  if (auto checked = check_progress_table(database, role_name, problems); !checked)
+    return std::unexpected(checked.error());
+  return problems;
+}
+
+}  // namespace wellhead

@@ -1,0 +1,22 @@
+// Checks the configured streams against the database's catalog, before the first row finds out.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "codec/schema.hpp"
+#include "sink/database.hpp"
+
+namespace wellhead {
+
+// Where each shard keeps the sequence of its last committed flush; made by the migrations.
+inline constexpr std::string_view progress_table = "wellhead_progress";
+
+// One sentence per problem: missing table or column, wrong type, generated column, NOT NULL column that the
+// stream does not fill, missing right to insert, missing progress table. Empty: all streams can be written.
+// The error is one of the connection. REQUIRES database.connected().
+[[nodiscard]] DatabaseResult<std::vector<std::string>> check_catalog(Database& database,
+                                                                     std::span<const SchemaPointer> streams);
+
+}  // namespace wellhead
