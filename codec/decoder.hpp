@@ -23,14 +23,17 @@ enum class BodyFormat : std::uint8_t {
 };
 
 struct DecoderLimits {
-  std::uint32_t record_bytes_max = 1U << 20;  // one record's JSON text
-  std::uint32_t depth_max = 32;               // nesting inside one record
+  static constexpr std::uint32_t record_bytes_limit = 1U << 28;
+  static constexpr std::uint32_t depth_limit = 1024;  // nested values are checked by recursion
+
+  std::uint32_t record_bytes_max = 1U << 20;  // one record's JSON text, 1 to record_bytes_limit
+  std::uint32_t depth_max = 32;               // nesting inside one record, itself included, 1 to depth_limit
 };
 
 enum class DecodeStatus : std::uint8_t {
-  complete,          // every record was looked at; each is accepted or in the errors
-  malformed_body,    // an array or a single object that is not JSON: what follows cannot be told apart any more
-  no_memory,         // the RowSink had no room
+  complete,        // every record was looked at; each is accepted or in the errors
+  malformed_body,  // an array or a single object that is not JSON: what follows cannot be told apart any more
+  no_memory,       // the RowSink had no room
 };
 
 struct DecodeResult {
@@ -38,21 +41,28 @@ struct DecodeResult {
   std::uint32_t received = 0;  // records seen; accepted + rejected when complete
   std::uint32_t accepted = 0;
   std::uint32_t rejected = 0;
-  RecordErrorCode malformed_code = RecordErrorCode::malformed_json;  // with malformed_body: malformed_json, invalid_utf8, too_deep
-  std::string malformed_message;                                     // with malformed_body
+  RecordErrorCode malformed_code =
+      RecordErrorCode::malformed_json;  // with malformed_body: malformed_json, invalid_utf8, too_deep
+  std::string malformed_message;        // with malformed_body
 };
 
 // What one call of decode works on.
 struct DecodeRequest {
   const Schema& schema;
-  std::string_view body;              // input_padding_bytes readable behind it
+  std::string_view body;  // input_padding_bytes readable behind it
   BodyFormat format = BodyFormat::detect;
-  std::int64_t receive_time_us = 0;   // microseconds since 2000-01-01 UTC
+  std::int64_t receive_time_us = 0;  // microseconds since 2000-01-01 UTC
 };
 
 // One per thread; holds the parser's buffers, which grow to the largest body seen.
+//
+// A record is taken only if it is JSON (RFC 8259) from its first byte to its last: also the values of unknown
+// keys, what stands behind a broken field, and what follows the record on its line are checked. All of a line
+// or body is UTF-8. Of several faults in a record the first is reported, but that it is not JSON at all goes
+// before the others.
 class Decoder {
  public:
+  // REQUIRES limits within their bounds.
   explicit Decoder(DecoderLimits limits);
   ~Decoder();
 

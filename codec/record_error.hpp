@@ -1,4 +1,5 @@
-// Why one record was not taken. The codes are part of the protocol (docs/protocol.md) and never change meaning.
+// Why one record was not taken. The codes are part of the protocol (docs/protocol.md) and never change
+// meaning.
 #pragma once
 
 #include <array>
@@ -28,8 +29,9 @@ enum class RecordErrorCode : std::uint8_t {
   text_too_long,            // longer than the column's limit, or empty where it may not be
   nul_character,            // U+0000, which PostgreSQL's text cannot hold
   database_refused,         // the database refused the row; SQLSTATE in the message
+  value_not_allowed,        // a text that is none of the column's allowed values
 };
-inline constexpr std::size_t record_error_code_count = 17;
+inline constexpr std::size_t record_error_code_count = 18;
 
 // The code's name in replies and metrics, e.g. "missing_field".
 [[nodiscard]] std::string_view to_string(RecordErrorCode code) noexcept;
@@ -41,14 +43,16 @@ struct RecordError {
   std::string message;     // a sentence for whoever sends the records; empty past described_max
 };
 
-// The errors of one request: all are counted, the first kept_max are kept, the first described_max of them with a
-// message. kept_max is more than the lines a receive buffer can hold, so that an NDJSON client learns of every one.
+// The errors of one request: all are counted, the first kept_max are kept, the first described_max of them
+// with a message. kept_max is more than the lines a receive buffer can hold, so that an NDJSON client learns
+// of every one.
 class RecordErrors {
  public:
   static constexpr std::size_t kept_max = 65'536;
   static constexpr std::size_t described_max = 100;
 
-  // `message` is only looked at while wants_message(): do not build it otherwise. `field` must outlive this object.
+  // `message` is only looked at while wants_message(): do not build it otherwise. `field` must outlive this
+  // object.
   void add(std::uint32_t index, RecordErrorCode code, std::string_view field, std::string message);
   [[nodiscard]] bool wants_message() const noexcept { return kept_.size() < described_max; }
   [[nodiscard]] std::uint32_t count() const noexcept { return count_; }

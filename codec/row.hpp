@@ -1,7 +1,8 @@
 // The form of a row between the decoder and the database, in memory and later in the journal.
 //
 //   row   = RowHeader, tuple, zero padding to 8 bytes
-//   tuple = one PostgreSQL COPY BINARY tuple: int16 field count, then per field int32 length and value, big-endian
+//   tuple = one PostgreSQL COPY BINARY tuple: int16 field count, then per field int32 length and value,
+//   big-endian
 //           (PostgreSQL documentation, "COPY", "Binary Format")
 //
 // Rows follow one another without gaps. The header's numbers are in the machine's byte order.
@@ -36,8 +37,8 @@ class RowSink {
  public:
   virtual ~RowSink() = default;
   // Room for one row of row_bytes(tuple_bytes), 8-byte aligned, which the caller fills at once and completely
-  // (header and tuple; the padding is the sink's). Null when there is no memory for it: the caller then gives up
-  // the whole request.
+  // (header and tuple; the padding is the sink's). Null when there is no memory for it: the caller then gives
+  // up the whole request.
   [[nodiscard]] virtual std::byte* allocate_row(std::uint64_t device_hash, std::uint32_t tuple_bytes) = 0;
 };
 

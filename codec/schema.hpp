@@ -1,5 +1,5 @@
-// A stream: which JSON fields go into which columns of which table. StreamConfig is what a user writes, Schema is what
-// the decoder and the sink work with.
+// A stream: which JSON fields go into which columns of which table. StreamConfig is what a user writes,
+// Schema is what the decoder and the sink work with.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,16 @@
 
 namespace wellhead {
 
-enum class ColumnType : std::uint8_t { timestamptz, text, real, double_precision, integer, bigint, boolean, jsonb };
+enum class ColumnType : std::uint8_t {
+  timestamptz,
+  text,
+  real,
+  double_precision,
+  integer,
+  bigint,
+  boolean,
+  jsonb
+};
 
 // The type's name in configuration: timestamptz, text, real, double, int, bigint, bool, jsonb.
 [[nodiscard]] std::string_view to_string(ColumnType type) noexcept;
@@ -31,40 +40,56 @@ enum class ColumnSource : std::uint8_t {
 // How a number in a timestamptz field is read.
 enum class EpochUnit : std::uint8_t { by_magnitude, seconds, milliseconds, microseconds, nanoseconds };
 
+// (Members have initializers so that designated ones may leave them out.)
 struct ColumnConfig {
-  std::string name;               // column of the table
+  std::string name = {};  // column of the table
   ColumnType type = ColumnType::real;
-  std::vector<std::string> keys;  // JSON keys read into it, first found wins nothing: two of them are a duplicate_key
-                                  // error. Empty: the column's name.
+  // JSON keys read into it; two of them in one record are a duplicate_key error. Empty: the column's name.
+  std::vector<std::string> keys = {};
   ColumnSource source = ColumnSource::field;
   bool required = false;
-  std::optional<std::string> default_value;  // text columns only
-  std::optional<double> minimum, maximum;    // inclusive, in the column's unit, after conversion
-  std::string unit;                          // the column's unit, e.g. "degC"; empty: none
-  std::string input_unit;                    // the unit records come in; empty: the column's
-  std::string unit_key;                      // JSON key of a sibling that names the record's unit, e.g. "temperature_unit"
-  std::uint32_t text_bytes_max = 1024;       // text and jsonb
-  std::uint32_t text_bytes_min = 0;          // text
+  std::optional<std::string> default_value = {};  // text columns only
+  // Inclusive, in the column's unit, of the value as the column stores it.
+  std::optional<double> minimum = {};
+  std::optional<double> maximum = {};
+  std::string unit = {};        // the column's unit, e.g. "degC"; empty: none
+  std::string input_unit = {};  // the unit records come in; empty: the column's
+  std::string unit_key = {};    // JSON key of a sibling that names the record's unit, e.g. "temperature_unit"
+  std::uint32_t text_bytes_max = 1024;   // text and jsonb
+  std::uint32_t text_bytes_min = 0;      // text
+  std::vector<std::string> one_of = {};  // text: the only values allowed; empty: any
   EpochUnit epoch = EpochUnit::by_magnitude;
 };
 
 struct StreamConfig {
-  std::string name;           // in the URL: POST /v1/ingest/{name}
-  std::string table;          // "table" or "schema.table"
-  std::string device_column;  // required text column; its hash decides the shard
-  std::string time_column;    // required timestamptz column: the hypertable's partition key
+  std::string name = {};   // in the URL: POST /v1/ingest/{name}
+  std::string table = {};  // "table" or "schema.table"
+  // A text column, required and not empty whatever its config says; its hash decides the shard.
+  std::string device_column = {};
+  // A timestamptz column, required likewise: the hypertable's partition key.
+  std::string time_column = {};
   bool reject_unknown_fields = false;
   std::int64_t past_max_s = 3650LL * 86'400;  // older records are refused: a stray year makes a junk chunk
   std::int64_t future_max_s = 86'400;
-  std::vector<ColumnConfig> columns;
+  std::vector<ColumnConfig> columns = {};
 };
 
-class SchemaIndex;  // the decoder's lookup from JSON key to slot; codec/schema.cpp
+class SchemaIndex;  // what the decoder works with: codec/schema_index.hpp
+
+// PostgreSQL's limits (src/include/access/htup_details.h, MaxHeapAttributeNumber; NAMEDATALEN - 1).
+inline constexpr std::size_t stream_columns_max = 1600;
+inline constexpr std::size_t identifier_bytes_max = 63;
+// Longest JSON key a column may have. Keys are compared in place, so one and its quote must fit the input's
+// padding.
+inline constexpr std::size_t key_bytes_max = 63;
+inline constexpr std::uint32_t text_bytes_limit = 1U << 28;
+inline constexpr std::int64_t window_s_max = 10'000LL * 366 * 86'400;
 
 // An immutable compiled stream. Any thread.
 class Schema {
  public:
-  // `index` is the stream's number in this process. The error is a sentence that names the stream and the column.
+  // `index` is the stream's number in this process. The error is a sentence that names the stream and the
+  // column.
   [[nodiscard]] static std::expected<std::shared_ptr<const Schema>, std::string> compile(StreamConfig config,
                                                                                          std::uint16_t index);
   ~Schema();
@@ -81,6 +106,7 @@ class Schema {
 
  private:
   Schema(StreamConfig config, std::uint16_t index);
+  Schema(const Schema&) = delete;
 
   StreamConfig config_;
   std::uint16_t index_;

@@ -1,0 +1,89 @@
+// One JSON value in, one slot filled.
+#pragma once
+
+#include <simdjson.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "codec/decoder.hpp"
+#include "codec/json_check.hpp"
+#include "codec/rejection.hpp"
+#include "codec/schema_index.hpp"
+
+namespace wellhead {
+
+enum class ValueOutcome : std::uint8_t {
+  taken,     // good
+  absent,    // null
+  rejected,  // JSON, but not what the column takes: rejection() says why
+  broken,    // not JSON: nothing behind it can be trusted
+};
+
+// One per thread. Texts in slots point into the record or into memory that start_record() takes back.
+class FieldDecoder {
+ public:
+  explicit FieldDecoder(DecoderLimits limits);
+
+  // `window_*_us`: bounds of the time column.
+  void start_request(std::int64_t window_begin_us, std::int64_t window_end_us,
+                     std::uint16_t time_column) noexcept;
+  void start_record(bool wants_message) noexcept {
+    rejection_.start_record(wants_message);
+    scratch_used_ = 0;
+  }
+
+  [[nodiscard]] ValueOutcome decode(simdjson::ondemand::value& value, const ColumnPlan& plan, Slot& slot);
+  // `plan` is the column whose unit this is.
+  [[nodiscard]] ValueOutcome decode_unit(simdjson::ondemand::value& value, const ColumnPlan& plan,
+                                         std::string_view& unit);
+  // Passes over a value nobody reads, checking that it is JSON.
+  [[nodiscard]] ValueOutcome skip(simdjson::ondemand::value& value);
+  [[nodiscard]] ValueOutcome skip(std::string_view text);
+  // Turns the number in the slot of a converting column into the column's unit. REQUIRES `from` of its
+  // dimension.
+  [[nodiscard]] ValueOutcome convert(const ColumnPlan& plan, Slot& slot, const Unit& from);
+
+  // Removes a key's or a text's escapes into scratch memory. Where that is full, the record is longer than
+  // the limit: it is rejected and the text is empty.
+  [[nodiscard]] JsonFault unescape(std::string_view content, std::string_view& unescaped);
+
+  [[nodiscard]] Rejection& rejection() noexcept { return rejection_; }
+
+ private:
+  [[nodiscard]] ValueOutcome decode_floating(simdjson::ondemand::value& value, const ColumnPlan& plan,
+                                             Slot& slot);
+  [[nodiscard]] ValueOutcome store_floating(double number, const ColumnPlan& plan, Slot& slot);
+  [[nodiscard]] ValueOutcome decode_integer(std::string_view token, const ColumnPlan& plan, Slot& slot);
+  [[nodiscard]] ValueOutcome store_integer(std::int64_t number, const ColumnPlan& plan, Slot& slot);
+  [[nodiscard]] ValueOutcome decode_text(simdjson::ondemand::value& value, const ColumnPlan& plan,
+                                         Slot& slot);
+  [[nodiscard]] ValueOutcome decode_time_text(simdjson::ondemand::value& value, const ColumnPlan& plan,
+                                              Slot& slot);
+  [[nodiscard]] ValueOutcome decode_time_number(std::string_view token, const ColumnPlan& plan, Slot& slot);
+  [[nodiscard]] ValueOutcome store_time(std::int64_t time_us, const ColumnPlan& plan, Slot& slot);
+  [[nodiscard]] ValueOutcome decode_boolean(std::string_view token, Slot& slot);
+  [[nodiscard]] ValueOutcome decode_jsonb(simdjson::ondemand::value& value, const ColumnPlan& plan,
+                                          Slot& slot);
+
+  [[nodiscard]] ValueOutcome string_content(simdjson::ondemand::value& value, const ColumnPlan& plan,
+                                            std::string_view& content);
+  [[nodiscard]] ValueOutcome mismatch(simdjson::ondemand::value& value, const ColumnPlan& plan,
+                                      std::string_view wanted);
+  [[nodiscard]] ValueOutcome fault(JsonFault fault, std::string_view field);
+  [[nodiscard]] ValueOutcome out_of_type(const ColumnPlan& plan, std::string_view number);
+  [[nodiscard]] ValueOutcome out_of_range(const ColumnPlan& plan, std::string_view number);
+
+  std::uint32_t depth_max_;
+  std::size_t scratch_bytes_;
+  std::unique_ptr<char[]> scratch_;  // unescaped texts of one record
+  std::size_t scratch_used_ = 0;
+  std::int64_t window_begin_us_ = 0;
+  std::int64_t window_end_us_ = 0;
+  std::uint16_t time_column_ = no_index;
+  Rejection rejection_;
+};
+
+}  // namespace wellhead

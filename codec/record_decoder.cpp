@@ -1,0 +1,210 @@
+#include "codec/record_decoder.hpp"
+
+#include <xxhash.h>
+
+#include <cstring>
+#include <utility>
+
+#include "base/assert.hpp"
+#include "codec/row_encoder.hpp"
+
+namespace wellhead {
+namespace {
+
+namespace ondemand = simdjson::ondemand;
+
+constexpr std::int64_t us_per_second = 1'000'000;
+
+// What stands between a key's quotes. simdjson's first stage has made sure that the closing one is there.
+std::string_view key_content(const char* raw, bool& has_escapes) noexcept {
+  const char* at = raw;
+  has_escapes = false;
+  for (; *at != '"'; ++at) {
+    if (*at == '\\') {
+      has_escapes = true;
+      ++at;
+    }
+  }
+  return {raw, static_cast<std::size_t>(at - raw)};
+}
+
+}  // namespace
+
+void RecordDecoder::start_request(const Schema& schema, std::int64_t receive_time_us) {
+  schema_ = &schema;
+  index_ = &schema.lookup();
+  receive_time_us_ = receive_time_us;
+  slots_.resize(index_->plans().size());
+  units_.resize(index_->unit_columns().size());
+  if (followers_.size() <= schema.index()) followers_.resize(schema.index() + std::size_t{1});
+  follower_ = &followers_[schema.index()];
+  // A stream's predictions are only guesses, so those of another schema with the same index do no harm once
+  // they are of the right number.
+  if (follower_->size() != index_->keys().size() + 1) follower_->assign(index_->keys().size() + 1, 0);
+  fields_.start_request(receive_time_us - schema.config().past_max_s * us_per_second,
+                        receive_time_us + schema.config().future_max_s * us_per_second,
+                        index_->time_column());
+}
+
+void RecordDecoder::reset_slots() {
+  const std::vector<Slot>& blank = index_->blank();
+  std::memcpy(slots_.data(), blank.data(), blank.size() * sizeof(Slot));
+  for (const std::uint16_t column : index_->receive_times()) {
+    slots_[column].bits = static_cast<std::uint64_t>(receive_time_us_);
+    slots_[column].length = sizeof(std::int64_t);
+  }
+  for (NamedUnit& unit : units_) unit = {};
+  previous_key_ = static_cast<std::uint16_t>(index_->keys().size());
+}
+
+RecordOutcome RecordDecoder::read(ondemand::object& object) {
+  reset_slots();
+  for (auto element : object) {
+    ondemand::field field;
+    if (std::move(element).get(field) != simdjson::SUCCESS) return RecordOutcome::broken;
+    if (read_field(field) == ValueOutcome::broken) return RecordOutcome::broken;
+  }
+  if (!rejection().active()) check_required();
+  if (!rejection().active()) convert_units();
+  return rejection().active() ? RecordOutcome::rejected : RecordOutcome::accepted;
+}
+
+RecordOutcome RecordDecoder::refuse(ondemand::value& value) {
+  return refuse(fields_.skip(value));
+}
+
+RecordOutcome RecordDecoder::refuse(std::string_view text) {
+  return refuse(fields_.skip(text));
+}
+
+RecordOutcome RecordDecoder::refuse(ValueOutcome skipped) {
+  if (skipped == ValueOutcome::broken) return RecordOutcome::broken;
+  rejection().set(RecordErrorCode::not_an_object, {}, [] {
+    return std::string("A record must be a JSON object, such as {\"device_id\": \"well-1\"}.");
+  });
+  return RecordOutcome::rejected;
+}
+
+ValueOutcome RecordDecoder::read_field(ondemand::field& field) {
+  const char* const raw = field.key().raw();
+  ondemand::value& value = field.value();
+  std::uint16_t& guess = (*follower_)[previous_key_];
+  if (!index_->keys()[guess].matches(raw)) [[unlikely]] {
+    std::uint16_t found = no_index;
+    std::string_view key;
+    if (!find_key(raw, found, key)) return ValueOutcome::broken;
+    if (found == no_index) return read_unknown(value, key);
+    guess = found;
+  }
+  previous_key_ = guess;
+  // Once a record is refused, the rest of it is only checked to be JSON.
+  if (rejection().active()) return fields_.skip(value);
+  return read_entry(index_->keys()[previous_key_], value);
+}
+
+// False when the key is not a JSON string.
+bool RecordDecoder::find_key(const char* raw, std::uint16_t& index, std::string_view& key) {
+  bool has_escapes = false;
+  key = key_content(raw, has_escapes);
+  if (!has_escapes) {
+    index = index_->find(key);
+    return true;
+  }
+  std::string_view unescaped;
+  const JsonFault fault = fields_.unescape(key, unescaped);
+  if (fault == JsonFault::none) index = index_->find(unescaped);
+  return fault != JsonFault::malformed;
+}
+
+ValueOutcome RecordDecoder::read_unknown(ondemand::value& value, std::string_view key) {
+  const ValueOutcome outcome = fields_.skip(value);
+  if (outcome == ValueOutcome::broken || !schema_->config().reject_unknown_fields) return outcome;
+  rejection().set(RecordErrorCode::unknown_field, {}, [&] {
+    return "The stream " + in_quotes(schema_->name()) + " has no field " + in_quotes(key) + ".";
+  });
+  return ValueOutcome::rejected;
+}
+
+ValueOutcome RecordDecoder::read_entry(const KeyEntry& entry, ondemand::value& value) {
+  if (entry.unit_slot != no_index) return read_unit(entry, value);
+  const ColumnPlan& plan = index_->plans()[entry.column];
+  Slot& slot = slots_[entry.column];
+  if (slot.seen) [[unlikely]]
+    return refuse_duplicate(plan, value);
+  slot.seen = true;
+  const ValueOutcome outcome = fields_.decode(value, plan, slot);
+  slot.given = outcome == ValueOutcome::taken;
+  return outcome;
+}
+
+ValueOutcome RecordDecoder::read_unit(const KeyEntry& entry, ondemand::value& value) {
+  const ColumnPlan& plan = index_->plans()[index_->unit_columns()[entry.unit_slot]];
+  NamedUnit& unit = units_[entry.unit_slot];
+  if (unit.seen) return refuse_duplicate(plan, value);
+  unit.seen = true;
+  const ValueOutcome outcome = fields_.decode_unit(value, plan, unit.name);
+  unit.given = outcome == ValueOutcome::taken;
+  return outcome;
+}
+
+ValueOutcome RecordDecoder::refuse_duplicate(const ColumnPlan& plan, ondemand::value& value) {
+  if (fields_.skip(value) == ValueOutcome::broken) return ValueOutcome::broken;
+  rejection().set(RecordErrorCode::duplicate_key, plan.config->name, [&] {
+    return "The record gives " + in_quotes(plan.config->name) +
+           " (or its unit) twice, and nobody can tell which one counts.";
+  });
+  return ValueOutcome::rejected;
+}
+
+void RecordDecoder::check_required() {
+  for (const std::uint16_t column : index_->required()) {
+    if (slots_[column].given) [[likely]]
+      continue;
+    const std::string& name = index_->plans()[column].config->name;
+    rejection().set(RecordErrorCode::missing_field, name,
+                    [&] { return in_quotes(name) + " is required, and the record has none or null."; });
+    return;
+  }
+}
+
+void RecordDecoder::convert_units() {
+  for (const std::uint16_t column : index_->converted()) {
+    if (!slots_[column].given) continue;
+    const ColumnPlan& plan = index_->plans()[column];
+    const NamedUnit* const unit = plan.unit_slot == no_index ? nullptr : &units_[plan.unit_slot];
+    const Unit* from = plan.input_unit;
+    if (unit != nullptr && unit->given) from = find_unit(unit->name);
+    if (from == nullptr || from->dimension != plan.unit->dimension) {
+      return refuse_unit(plan, unit->name);
+    }
+    if (fields_.convert(plan, slots_[column], *from) != ValueOutcome::taken) return;
+  }
+}
+
+void RecordDecoder::refuse_unit(const ColumnPlan& plan, std::string_view unit) {
+  rejection().set(RecordErrorCode::unknown_unit, plan.config->name, [&] {
+    return in_quotes(unit) + " is no unit that " + in_quotes(plan.config->name) +
+           " can be converted from; it is stored in " + plan.config->unit + ".";
+  });
+}
+
+RecordOutcome RecordDecoder::write(std::uint32_t record_index, RowSink& rows) {
+  const Slot& device = slots_[index_->device_column()];
+  const Slot& time = slots_[index_->time_column()];
+  WELLHEAD_ASSERT(device.given && time.length == sizeof(std::int64_t));
+  const std::uint64_t device_hash = XXH3_64bits(device.text, static_cast<std::size_t>(device.length));
+  const std::uint32_t bytes = tuple_bytes(slots_);
+  std::byte* const row = rows.allocate_row(device_hash, bytes);
+  if (row == nullptr) return RecordOutcome::no_memory;
+  const RowHeader header{.device_hash = device_hash,
+                         .time_us = static_cast<std::int64_t>(time.bits),
+                         .tuple_bytes = bytes,
+                         .record_index = record_index,
+                         .stream = schema_->index()};
+  std::memcpy(row, &header, sizeof(header));
+  const std::byte* const end = encode_tuple(row + sizeof(header), index_->plans(), slots_);
+  WELLHEAD_ASSERT(end == row + sizeof(header) + bytes);
+  return RecordOutcome::accepted;
+}
+
+}  // namespace wellhead

@@ -1,0 +1,77 @@
+// One JSON object in, one row out.
+#pragma once
+
+#include <simdjson.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "codec/decoder.hpp"
+#include "codec/field_decoder.hpp"
+#include "codec/row.hpp"
+#include "codec/schema_index.hpp"
+
+namespace wellhead {
+
+enum class RecordOutcome : std::uint8_t {
+  accepted,
+  rejected,   // rejection() says why
+  broken,     // not JSON
+  no_memory,  // the RowSink had no room
+};
+
+// One per thread. Reading and writing are apart, so that the caller can look at what stands behind the record
+// first.
+class RecordDecoder {
+ public:
+  explicit RecordDecoder(DecoderLimits limits) : fields_(limits) {}
+
+  void start_request(const Schema& schema, std::int64_t receive_time_us);
+  void start_record(bool wants_message) { fields_.start_record(wants_message); }
+
+  // Reads all fields into slots: accepted, rejected or broken. The record's text must stay until write().
+  [[nodiscard]] RecordOutcome read(simdjson::ondemand::object& object);
+  // Passes over what should be a record and is no object: rejected or broken.
+  [[nodiscard]] RecordOutcome refuse(simdjson::ondemand::value& value);
+  [[nodiscard]] RecordOutcome refuse(std::string_view text);
+  // Writes the row of the record read last: accepted or no_memory. REQUIRES that read() returned accepted.
+  [[nodiscard]] RecordOutcome write(std::uint32_t record_index, RowSink& rows);
+
+  [[nodiscard]] Rejection& rejection() noexcept { return fields_.rejection(); }
+
+ private:
+  // A unit the record names for some of its numbers.
+  struct NamedUnit {
+    std::string_view name;
+    bool seen = false;
+    bool given = false;
+  };
+
+  [[nodiscard]] RecordOutcome refuse(ValueOutcome skipped);
+  void reset_slots();
+  [[nodiscard]] ValueOutcome read_field(simdjson::ondemand::field& field);
+  [[nodiscard]] ValueOutcome read_entry(const KeyEntry& entry, simdjson::ondemand::value& value);
+  [[nodiscard]] ValueOutcome read_unit(const KeyEntry& entry, simdjson::ondemand::value& value);
+  [[nodiscard]] ValueOutcome read_unknown(simdjson::ondemand::value& value, std::string_view key);
+  [[nodiscard]] ValueOutcome refuse_duplicate(const ColumnPlan& plan, simdjson::ondemand::value& value);
+  [[nodiscard]] bool find_key(const char* raw, std::uint16_t& index, std::string_view& key);
+  void check_required();
+  void convert_units();
+  void refuse_unit(const ColumnPlan& plan, std::string_view unit);
+
+  FieldDecoder fields_;
+  const Schema* schema_ = nullptr;
+  const SchemaIndex* index_ = nullptr;
+  std::int64_t receive_time_us_ = 0;
+  std::vector<Slot> slots_;
+  std::vector<NamedUnit> units_;
+  // Per stream: the key that came after each key last time; the last entry is for the first key. A device
+  // sends its keys in the same order every time, so this saves the lookup.
+  std::vector<std::vector<std::uint16_t>> followers_;
+  std::vector<std::uint16_t>* follower_ = nullptr;
+  std::uint16_t previous_key_ = 0;
+};
+
+}  // namespace wellhead

@@ -1,0 +1,65 @@
+#include "codec/schema.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "codec/schema_check.hpp"
+#include "codec/schema_index.hpp"
+
+namespace wellhead {
+namespace {
+
+std::string quote_identifier(std::string_view name) {
+  std::string quoted = "\"";
+  for (const char byte : name) {
+    if (byte == '"') quoted += '"';
+    quoted += byte;
+  }
+  return quoted + '"';
+}
+
+std::string quote_table(const std::string& table) {
+  const std::size_t dot = table.find('.');
+  if (dot == std::string::npos) return quote_identifier(table);
+  return quote_identifier(table.substr(0, dot)) + '.' + quote_identifier(table.substr(dot + 1));
+}
+
+std::string make_copy_statement(const StreamConfig& config) {
+  std::string columns;
+  for (const ColumnConfig& column : config.columns) {
+    if (!columns.empty()) columns += ", ";
+    columns += quote_identifier(column.name);
+  }
+  return "COPY " + quote_table(config.table) + " (" + columns + ") FROM STDIN (FORMAT binary)";
+}
+
+// A row without a device has no shard and one without a time no chunk, so their columns are required in any
+// case.
+void require_row_identity(StreamConfig& config) {
+  for (ColumnConfig& column : config.columns) {
+    const bool is_device = column.name == config.device_column;
+    const bool is_time = column.name == config.time_column && column.source == ColumnSource::field;
+    if (is_device || is_time) column.required = true;
+    if (is_device) column.text_bytes_min = std::max(column.text_bytes_min, std::uint32_t{1});
+  }
+}
+
+}  // namespace
+
+std::expected<std::shared_ptr<const Schema>, std::string> Schema::compile(StreamConfig config,
+                                                                          std::uint16_t index) {
+  require_row_identity(config);
+  if (auto check = check_stream(config); !check) return std::unexpected(std::move(check.error()));
+  return std::shared_ptr<const Schema>(new Schema(std::move(config), index));
+}
+
+Schema::Schema(StreamConfig config, std::uint16_t index)
+    : config_(std::move(config)),
+      index_(index),
+      copy_statement_(make_copy_statement(config_)),
+      quoted_table_(quote_table(config_.table)),
+      lookup_(std::make_unique<const SchemaIndex>(config_)) {}
+
+Schema::~Schema() = default;
+
+}  // namespace wellhead

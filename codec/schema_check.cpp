@@ -1,0 +1,229 @@
+#include "codec/schema_check.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "codec/units.hpp"
+
+namespace wellhead {
+namespace {
+
+using Check = std::expected<void, std::string>;
+
+bool is_identifier(std::string_view name) {
+  return !name.empty() && name.size() <= identifier_bytes_max && name.find('\0') == std::string_view::npos;
+}
+
+bool is_stream_name(std::string_view name) {
+  const auto allowed = [](char byte) {
+    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') ||
+           byte == '_' || byte == '-';
+  };
+  return !name.empty() && name.size() <= identifier_bytes_max && std::ranges::all_of(name, allowed);
+}
+
+// Written as it stands in JSON, without escapes: keys are compared in place.
+bool is_key(std::string_view key) {
+  const auto plain = [](char byte) {
+    return static_cast<unsigned char>(byte) >= 0x20 && byte != '"' && byte != '\\';
+  };
+  return !key.empty() && key.size() <= key_bytes_max && std::ranges::all_of(key, plain);
+}
+
+bool is_number(ColumnType type) {
+  return type == ColumnType::real || type == ColumnType::double_precision || type == ColumnType::integer ||
+         type == ColumnType::bigint;
+}
+
+bool is_floating(ColumnType type) {
+  return type == ColumnType::real || type == ColumnType::double_precision;
+}
+
+class StreamCheck {
+ public:
+  explicit StreamCheck(const StreamConfig& stream) : stream_(stream) {}
+
+  Check run() {
+    if (Check check = names(); !check) return check;
+    if (Check check = window(); !check) return check;
+    for (const ColumnConfig& column : stream_.columns) {
+      if (Check check = this->column(column); !check) return check;
+    }
+    if (Check check = special_columns(); !check) return check;
+    return keys();
+  }
+
+ private:
+  [[nodiscard]] std::unexpected<std::string> fail(const std::string& sentence) const {
+    return std::unexpected("Stream \"" + stream_.name + "\": " + sentence);
+  }
+  [[nodiscard]] std::unexpected<std::string> fail(const ColumnConfig& column,
+                                                  const std::string& sentence) const {
+    return std::unexpected("Stream \"" + stream_.name + "\", column \"" + column.name + "\": " + sentence);
+  }
+
+  Check names() const {
+    if (!is_stream_name(stream_.name)) {
+      return fail("a stream's name stands in a URL and takes 1 to 63 letters, digits, _ and -.");
+    }
+    const std::size_t dot = stream_.table.find('.');
+    const bool plain = dot == std::string::npos;
+    const std::string_view table = plain ? stream_.table : std::string_view(stream_.table).substr(dot + 1);
+    const bool schema_ok = plain || is_identifier(std::string_view(stream_.table).substr(0, dot));
+    if (!schema_ok || !is_identifier(table) || table.find('.') != std::string_view::npos) {
+      return fail("table \"" + stream_.table +
+                  "\" is neither \"table\" nor \"schema.table\" with names of 1 to 63 bytes.");
+    }
+    if (stream_.columns.empty() || stream_.columns.size() > stream_columns_max) {
+      return fail("a stream has 1 to " + std::to_string(stream_columns_max) + " columns, this one has " +
+                  std::to_string(stream_.columns.size()) + ".");
+    }
+    return {};
+  }
+
+  Check window() const {
+    const auto in_bounds = [](std::int64_t seconds) { return seconds >= 0 && seconds <= window_s_max; };
+    if (in_bounds(stream_.past_max_s) && in_bounds(stream_.future_max_s)) return {};
+    return fail("the window for timestamps is given in seconds from 0 to " + std::to_string(window_s_max) +
+                ".");
+  }
+
+  Check column(const ColumnConfig& column) {
+    if (!is_identifier(column.name)) return fail("a column's name has 1 to 63 bytes and no NUL.");
+    if (!column_names_.insert(column.name).second) return fail(column, "is there twice.");
+    if (Check check = source(column); !check) return check;
+    if (Check check = range(column); !check) return check;
+    if (Check check = text(column); !check) return check;
+    return units(column);
+  }
+
+  Check source(const ColumnConfig& column) const {
+    if (column.source == ColumnSource::field) return {};
+    if (column.type != ColumnType::timestamptz)
+      return fail(column, "only a timestamptz column can hold the receive time.");
+    if (!column.keys.empty()) return fail(column, "holds the receive time and so reads no JSON keys.");
+    if (column.required)
+      return fail(column, "holds the receive time and so cannot be required of the record.");
+    return {};
+  }
+
+  Check range(const ColumnConfig& column) const {
+    if (!column.minimum && !column.maximum) return {};
+    if (!is_number(column.type)) return fail(column, "minimum and maximum are for numbers only.");
+    const double minimum = column.minimum.value_or(0);
+    const double maximum = column.maximum.value_or(minimum);
+    if (!std::isfinite(minimum) || !std::isfinite(maximum))
+      return fail(column, "minimum and maximum must be finite.");
+    if (column.minimum && minimum > maximum) return fail(column, "the minimum is above the maximum.");
+    return {};
+  }
+
+  Check text(const ColumnConfig& column) const {
+    if (column.text_bytes_max < 1 || column.text_bytes_max > text_bytes_limit) {
+      return fail(column, "text_bytes_max must be from 1 to " + std::to_string(text_bytes_limit) + ".");
+    }
+    if (column.text_bytes_min > column.text_bytes_max)
+      return fail(column, "text_bytes_min is above text_bytes_max.");
+    if (column.type != ColumnType::text) {
+      if (column.default_value) return fail(column, "only text columns take a default value.");
+      if (!column.one_of.empty()) return fail(column, "only text columns take a list of allowed values.");
+      return {};
+    }
+    for (const std::string& value : column.one_of) {
+      if (Check check = text_value(column, value); !check) return check;
+    }
+    if (!column.default_value) return {};
+    if (column.required) return fail(column, "is required and so never takes its default value.");
+    if (!column.one_of.empty() &&
+        std::ranges::find(column.one_of, *column.default_value) == column.one_of.end()) {
+      return fail(column,
+                  "the default value \"" + *column.default_value + "\" is not among the allowed values.");
+    }
+    return text_value(column, *column.default_value);
+  }
+
+  Check text_value(const ColumnConfig& column, const std::string& value) const {
+    if (value.size() < column.text_bytes_min || value.size() > column.text_bytes_max) {
+      return fail(column, "\"" + value + "\" has " + std::to_string(value.size()) + " bytes, allowed are " +
+                              std::to_string(column.text_bytes_min) + " to " +
+                              std::to_string(column.text_bytes_max) + ".");
+    }
+    if (value.find('\0') != std::string::npos) return fail(column, "a text cannot hold a NUL character.");
+    return {};
+  }
+
+  Check units(const ColumnConfig& column) const {
+    if (column.unit.empty()) {
+      if (column.input_unit.empty() && column.unit_key.empty()) return {};
+      return fail(column, "has an input unit or a unit key but no unit to convert to.");
+    }
+    if (!is_floating(column.type)) return fail(column, "only real and double columns have a unit.");
+    const Unit* const unit = find_unit(column.unit);
+    if (unit == nullptr) return fail(column, "there is no unit \"" + column.unit + "\".");
+    if (column.input_unit.empty()) return {};
+    const Unit* const input = find_unit(column.input_unit);
+    if (input == nullptr) return fail(column, "there is no unit \"" + column.input_unit + "\".");
+    if (input->dimension != unit->dimension) {
+      return fail(column, "\"" + column.input_unit + "\" cannot be converted to \"" + column.unit + "\".");
+    }
+    return {};
+  }
+
+  Check special_columns() const {
+    const auto find = [&](const std::string& name) {
+      return std::ranges::find(stream_.columns, name, &ColumnConfig::name);
+    };
+    const auto device = find(stream_.device_column);
+    if (device == stream_.columns.end() || device->type != ColumnType::text) {
+      return fail("device_column \"" + stream_.device_column + "\" must be one of its text columns.");
+    }
+    const auto time = find(stream_.time_column);
+    if (time == stream_.columns.end() || time->type != ColumnType::timestamptz) {
+      return fail("time_column \"" + stream_.time_column + "\" must be one of its timestamptz columns.");
+    }
+    return {};
+  }
+
+  Check keys() const {
+    std::map<std::string_view, std::string_view> owners;
+    for (const ColumnConfig& column : stream_.columns) {
+      if (column.source != ColumnSource::field) continue;
+      const std::vector<std::string> own_name{column.name};
+      for (const std::string& key : column.keys.empty() ? own_name : column.keys) {
+        if (!is_key(key)) return fail(column, "\"" + key + "\" cannot be a JSON key here: " + key_rule);
+        const auto [owner, is_new] =
+            owners.emplace(column.keys.empty() ? std::string_view(column.name) : key, column.name);
+        if (!is_new)
+          return fail(column, "reads the JSON key \"" + key + "\", which column \"" +
+                                  std::string(owner->second) + "\" reads.");
+      }
+    }
+    for (const ColumnConfig& column : stream_.columns) {
+      if (column.unit_key.empty()) continue;
+      if (!is_key(column.unit_key)) {
+        return fail(column, "\"" + column.unit_key + "\" cannot be a unit key: " + key_rule);
+      }
+      if (owners.contains(column.unit_key)) {
+        return fail(column, "the unit key \"" + column.unit_key + "\" is read by a column already.");
+      }
+    }
+    return {};
+  }
+
+  static inline const std::string key_rule =
+      "1 to " + std::to_string(key_bytes_max) + " bytes, no quote, backslash or control character.";
+
+  const StreamConfig& stream_;
+  std::set<std::string_view> column_names_;
+};
+
+}  // namespace
+
+std::expected<void, std::string> check_stream(const StreamConfig& stream) {
+  return StreamCheck(stream).run();
+}
+
+}  // namespace wellhead

@@ -1,0 +1,127 @@
+#include "codec/schema_index.hpp"
+
+#include <xxhash.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/assert.hpp"
+
+namespace wellhead {
+namespace {
+
+FieldEncoding encoding_of(ColumnType type) noexcept {
+  switch (type) {
+    case ColumnType::boolean:
+      return FieldEncoding::bits8;
+    case ColumnType::real:
+    case ColumnType::integer:
+      return FieldEncoding::bits32;
+    case ColumnType::timestamptz:
+    case ColumnType::double_precision:
+    case ColumnType::bigint:
+      return FieldEncoding::bits64;
+    case ColumnType::text:
+      return FieldEncoding::text;
+    case ColumnType::jsonb:
+      return FieldEncoding::jsonb;
+  }
+  WELLHEAD_ASSERT(!"a column type without an encoding");
+}
+
+std::size_t first_probe(std::string_view key, std::size_t table_size) noexcept {
+  return XXH3_64bits(key.data(), key.size()) & (table_size - 1);
+}
+
+}  // namespace
+
+KeyEntry::KeyEntry(std::string_view key) : text(key) {
+  WELLHEAD_ASSERT(!key.empty() && key.size() <= key_bytes_max);
+  char bytes[head_bytes] = {};
+  char mask[head_bytes] = {};
+  const std::string quoted = text + '"';
+  const std::size_t count = std::min(quoted.size(), head_bytes);
+  std::copy_n(quoted.data(), count, bytes);
+  std::fill_n(mask, count, '\xFF');
+  std::memcpy(head, bytes, sizeof(head));
+  std::memcpy(head_mask, mask, sizeof(head_mask));
+}
+
+SchemaIndex::SchemaIndex(const StreamConfig& config) {
+  for (const ColumnConfig& column : config.columns) {
+    const auto index = static_cast<std::uint16_t>(plans_.size());
+    if (column.name == config.device_column) device_column_ = index;
+    if (column.name == config.time_column) time_column_ = index;
+    add_column(column);
+  }
+  WELLHEAD_ASSERT(device_column_ != no_index && time_column_ != no_index);
+  build_table();
+}
+
+void SchemaIndex::add_column(const ColumnConfig& column) {
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  const auto index = static_cast<std::uint16_t>(plans_.size());
+  const Unit* const unit = column.unit.empty() ? nullptr : find_unit(column.unit);
+  const Unit* const input_unit = column.input_unit.empty() ? unit : find_unit(column.input_unit);
+  const std::uint16_t unit_slot = column.unit_key.empty() ? no_index : add_unit_key(column.unit_key, index);
+  const bool converts = unit != nullptr && (unit_slot != no_index || !unit->same_scale(*input_unit));
+  plans_.push_back({.type = column.type,
+                    .encoding = encoding_of(column.type),
+                    .converts = converts,
+                    .column = index,
+                    .unit_slot = unit_slot,
+                    .unit = unit,
+                    .input_unit = input_unit,
+                    .minimum = column.minimum.value_or(-infinity),
+                    .maximum = column.maximum.value_or(infinity),
+                    .config = &column});
+
+  Slot blank;
+  if (column.default_value) {
+    blank.text = column.default_value->data();
+    blank.length = static_cast<std::int32_t>(column.default_value->size());
+  }
+  blank_.push_back(blank);
+  if (converts) converted_.push_back(index);
+  if (column.required) required_.push_back(index);
+  if (column.source == ColumnSource::receive_time) {
+    receive_times_.push_back(index);
+    return;
+  }
+  if (column.keys.empty()) key_entry(column.name).column = index;
+  for (const std::string& key : column.keys) key_entry(key).column = index;
+}
+
+std::uint16_t SchemaIndex::add_unit_key(const std::string& key, std::uint16_t column) {
+  KeyEntry& entry = key_entry(key);
+  if (entry.unit_slot == no_index) {
+    entry.unit_slot = static_cast<std::uint16_t>(unit_columns_.size());
+    unit_columns_.push_back(column);
+  }
+  return entry.unit_slot;
+}
+
+KeyEntry& SchemaIndex::key_entry(std::string_view key) {
+  const auto found = std::ranges::find(keys_, key, &KeyEntry::text);
+  if (found != keys_.end()) return *found;
+  WELLHEAD_ASSERT(keys_.size() < no_index);
+  return keys_.emplace_back(key);
+}
+
+void SchemaIndex::build_table() {
+  table_.assign(std::bit_ceil(keys_.size() * 2), no_index);
+  for (std::uint16_t index = 0; index < keys_.size(); ++index) {
+    std::size_t probe = first_probe(keys_[index].text, table_.size());
+    while (table_[probe] != no_index) probe = (probe + 1) & (table_.size() - 1);
+    table_[probe] = index;
+  }
+}
+
+std::uint16_t SchemaIndex::find(std::string_view key) const noexcept {
+  std::size_t probe = first_probe(key, table_.size());
+  while (table_[probe] != no_index && keys_[table_[probe]].text != key)
+    probe = (probe + 1) & (table_.size() - 1);
+  return table_[probe];
+}
+
+}  // namespace wellhead
