@@ -52,7 +52,7 @@ main() {
   while (($#)); do
     case "$1" in
       --preset)
-        preset=${2:?--preset needs a name}
+        preset=$(option_value "$1" "${2:-}")
         shift 2
         ;;
       -h | --help)

@@ -30,6 +30,13 @@ fail_usage() {
   exit 2
 }
 
+# Prints an option's value, or ends the script because there is none.
+# $1: the option; $2: what follows it on the command line.
+option_value() {
+  if [[ -z ${2:-} ]]; then fail_usage "$1 needs a value"; fi
+  printf '%s\n' "$2"
+}
+
 # True if the script runs as root.
 is_root() {
   [[ $(id -u) -eq 0 ]]

@@ -87,11 +87,11 @@ main() {
   while (($#)); do
     case "$1" in
       --preset)
-        preset=${2:?--preset needs a name}
+        preset=$(option_value "$1" "${2:-}")
         shift
         ;;
       -R)
-        selection+=(-R "${2:?-R needs a regular expression}")
+        selection+=(-R "$(option_value "$1" "${2:-}")")
         shift
         ;;
       --quick) selection+=(-LE slow) ;;
