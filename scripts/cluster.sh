@@ -26,7 +26,7 @@ usage: scripts/cluster.sh COMMAND FOLDER
   status FOLDER                 exit 0 if it runs, 3 if not
   stop FOLDER                   shut down in good order
   kill9 FOLDER                  kill every process of it at once, as a crash would
-  cpu FOLDER                    print the CPU seconds that all its processes used since its start, ended ones included
+  pid FOLDER                    print the number of the server's first process, the parent of all others
   destroy FOLDER                stop it at once and remove the folder
 
 The server listens on one loopback port, kept over restarts while it is free, and asks for a password. The password and the URL
@@ -126,7 +126,7 @@ main() {
     status) cluster_is_running "$folder" || exit 3 ;;
     stop) stop_cluster "$folder" INT ;;
     kill9) kill_cluster "$folder" ;;
-    cpu) cluster_cpu_seconds "$folder" ;;
+    pid) cluster_pid "$folder" || fail "no cluster runs in $folder" ;;
     destroy) destroy_cluster "$folder" ;;
     *) fail_usage "there is no command $command" ;;
   esac

@@ -175,12 +175,3 @@ kill_cluster() {
   kill -KILL "$pid" "${children[@]}" 2>/dev/null || true
   wait_until_gone "$stop_seconds_max" "$pid" "${children[@]}" || fail "processes of PostgreSQL in $1 survived being killed"
 }
-
-# Prints the CPU seconds that all the cluster's processes used: those that run, and those that ended, whose time went to the first.
-cluster_cpu_seconds() {
-  local pid
-  local -a children
-  pid=$(cluster_pid "$1") || fail "no cluster runs in $1"
-  mapfile -t children < <(children_of "$pid")
-  cpu_seconds_of "$pid" "${children[@]}"
-}

@@ -86,17 +86,18 @@ parse_options() {
   if [[ $sink != postgres && $sink != null ]]; then fail_usage "--sink is postgres or null, not \"$sink\""; fi
 }
 
-# Sends the records and verifies them; the load generator's own report stays in the run's folder.
+# Sends the records and verifies them. The load generator shows its progress and its report, and takes the CPU time of all three.
 drive_load() {
   local listener=$http_port
-  local -a pace=(--rate "$rate") verify=()
+  local -a pace=(--rate "$rate") verify=() cpu_of=(--cpu-of "node=$node_pid")
   if [[ $protocol == ndjson ]]; then listener=$ndjson_port; fi
   if $maximum; then pace=(--max); fi
   if [[ $sink == postgres ]]; then verify=(--verify); fi
+  if [[ -d $run_directory/database ]]; then cpu_of+=(--cpu-of "database=$("$scripts/cluster.sh" pid "$run_directory/database")"); fi
   say "sending to $protocol://127.0.0.1:$listener"
   WELLHEAD_LOADGEN_DATABASE_URL=$database_url "$programs/wellhead-loadgen" --url "$protocol://127.0.0.1:$listener" \
     "${pace[@]}" --duration "$duration" --wells "$wells" --batch "$batch" --connections "$connections" \
-    --json "$run_directory/loadgen.json" "${verify[@]}" </dev/null
+    --json "$run_directory/loadgen.json" "${cpu_of[@]}" "${verify[@]}" </dev/null
 }
 
 # Runs the demo.
@@ -115,9 +116,8 @@ main() {
   configure_node
   if [[ $sink == postgres ]]; then start_database; fi
   start_node
-  measure_before
   drive_load || load_status=$?
-  measure_after
+  measure
   if ! $keep; then stop_node; fi
   report "$load_status"
 }

@@ -80,39 +80,11 @@ wait_for_exit() {
   wait "$1"
 }
 
-# Prints the CPU seconds of the database so far; "null" for a server that is not ours to look into.
-database_cpu_seconds() {
-  if [[ -d $run_directory/database ]]; then
-    "$scripts/cluster.sh" cpu "$run_directory/database"
-  else
-    printf 'null\n'
-  fi
-}
-
-# Notes the CPU seconds before the load. Our own are those of the programs we waited for: the load generator's are what is added.
-measure_before() {
-  node_cpu_before=$(cpu_seconds_of "$node_pid")
-  database_cpu_before=$(database_cpu_seconds)
-  own_cpu_before=$(cpu_seconds_of "$$")
-}
-
-# Measures what the load took, while everything still runs.
-measure_after() {
-  node_cpu=$(difference "$(cpu_seconds_of "$node_pid")" "$node_cpu_before")
-  database_cpu=$(difference "$(database_cpu_seconds)" "$database_cpu_before")
-  loadgen_cpu=$(difference "$(cpu_seconds_of "$$")" "$own_cpu_before")
+# Notes what only the running node and database can tell.
+measure() {
   node_memory_kib=$(awk '$1 == "VmHWM:" { print $2 }' "/proc/$node_pid/status" 2>/dev/null || true)
   rows=null
   if [[ $sink == postgres ]]; then rows=$(query "$database_url" "SELECT count(*) FROM telemetry"); fi
-}
-
-# Prints a - b, "null" if one of them is.
-difference() {
-  if [[ $1 == null || $2 == null ]]; then
-    printf 'null\n'
-  else
-    awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f\n", a - b }'
-  fi
 }
 
 # Says how to reach and how to stop what --keep leaves running.

@@ -80,19 +80,6 @@ free_port() {
   fail "found no free loopback port between 10000 and 32000"
 }
 
-# Prints the CPU seconds that processes used, the ended children they waited for included.
-cpu_seconds_of() {
-  local pid line total=0
-  local -a fields
-  for pid in "$@"; do
-    { read -r line <"/proc/$pid/stat"; } 2>/dev/null || continue
-    # What follows the name starts with the third field: utime, stime, cutime and cstime are the 14th to 17th.
-    read -r -a fields <<<"${line##*) }"
-    total=$((total + fields[11] + fields[12] + fields[13] + fields[14]))
-  done
-  awk -v ticks="$total" -v rate="$(getconf CLK_TCK)" 'BEGIN { printf "%.2f\n", ticks / rate }'
-}
-
 # True if the value is a whole number above zero.
 is_positive_integer() {
   [[ $1 =~ ^[1-9][0-9]{0,17}$ ]]
