@@ -51,7 +51,11 @@ start_node() {
     </dev/null >"$run_directory/node.log" 2>&1 &
   node_pid=$!
   until curl --silent --fail --max-time 2 --output /dev/null "http://127.0.0.1:$admin_port/health/ready"; do
-    if ! kill -0 "$node_pid" 2>/dev/null || ((SECONDS >= deadline)); then
+    if ! kill -0 "$node_pid" 2>/dev/null; then
+      tail -n 20 -- "$run_directory/node.log" >&2
+      fail "the node ended as soon as it was started; above is the end of its log"
+    fi
+    if ((SECONDS >= deadline)); then
       tail -n 20 -- "$run_directory/node.log" >&2
       fail "the node was not ready within $node_ready_seconds_max s; above is the end of its log"
     fi
