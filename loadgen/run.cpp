@@ -1,0 +1,185 @@
+#include "loadgen/run.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <thread>
+
+#include "loadgen/cpu_meter.hpp"
+#include "loadgen/database_rows.hpp"
+#include "loadgen/generated_workload.hpp"
+#include "loadgen/progress.hpp"
+#include "loadgen/replay_workload.hpp"
+#include "loadgen/target.hpp"
+#include "loadgen/time_now.hpp"
+
+namespace wellhead::loadgen {
+namespace {
+
+using Workers = std::vector<std::unique_ptr<Worker>>;
+
+constexpr std::chrono::milliseconds tick{20};
+constexpr std::int64_t progress_interval_ns = 1'000'000'000;
+
+std::unique_ptr<Schedule> steady_schedule(const Options& options) {
+  SteadySchedule::Plan plan;
+  plan.open_loop = options.pacing == Pacing::rate;
+  plan.rate = options.rate;
+  plan.batch = options.batch;
+  plan.records = options.count;
+  if (options.count == 0) {
+    const double records = std::round(options.rate * options.duration_s);
+    plan.records = plan.open_loop ? std::max<std::uint64_t>(1, static_cast<std::uint64_t>(records))
+                                  : Schedule::unlimited;
+    plan.duration_ns = seconds_to_ns(options.duration_s);
+  }
+  return std::make_unique<SteadySchedule>(plan);
+}
+
+struct Load {
+  std::unique_ptr<Workload> workload;
+  std::unique_ptr<Schedule> schedule;
+};
+
+std::expected<Load, RunError> make_load(const Options& options) {
+  Load load;
+  if (!options.is_replay()) {
+    load.workload = std::make_unique<GeneratedWorkload>(options, unix_now_us());
+    load.schedule = steady_schedule(options);
+    return load;
+  }
+  auto replay = ReplayWorkload::open(options);
+  if (!replay) return std::unexpected(RunError{exit_usage, std::move(replay.error())});
+  load.schedule = (*replay)->make_schedule(options);
+  load.workload = std::move(*replay);
+  return load;
+}
+
+std::expected<Workers, RunError> make_workers(const Worker::Parts& parts) {
+  Workers workers;
+  const std::int64_t deadline_ns = monotonic_now_ns() + seconds_to_ns(parts.options.connect_timeout_s);
+  for (std::uint32_t index = 0; index < parts.options.threads; ++index) {
+    // Spread evenly; the first threads take the rest.
+    const std::uint32_t rest = parts.options.connections % parts.options.threads;
+    const std::uint32_t share = parts.options.connections / parts.options.threads + (index < rest ? 1 : 0);
+    workers.push_back(std::make_unique<Worker>(parts, share));
+    if (auto connected = workers.back()->connect(deadline_ns); !connected) {
+      return std::unexpected(
+          RunError{exit_no_connection,
+                   fmt::format("cannot connect to {}: {}. Nothing was sent. Is the node running there?",
+                               parts.target.authority, connected.error())});
+    }
+  }
+  return workers;
+}
+
+// Sends until the schedule and all answers are done.
+void drive(const Workers& workers, Schedule& schedule, bool quiet, const std::atomic<bool>& interrupted) {
+  schedule.start(monotonic_now_ns());
+  std::atomic<std::size_t> running{workers.size()};
+  std::vector<std::jthread> threads;
+  for (const auto& worker : workers) {
+    threads.emplace_back([&running, &worker] {
+      worker->run();
+      running.fetch_sub(1, std::memory_order_release);
+    });
+  }
+  Progress progress(workers, schedule.start_ns());
+  ProgressPrinter printer(quiet);
+  std::int64_t next_line_ns = schedule.start_ns() + progress_interval_ns;
+  while (running.load(std::memory_order_acquire) != 0) {
+    std::this_thread::sleep_for(tick);
+    if (interrupted.load(std::memory_order_relaxed)) schedule.stop();
+    const std::int64_t now_ns = monotonic_now_ns();
+    if (now_ns < next_line_ns) continue;
+    printer.print(progress.line(now_ns));
+    next_line_ns += progress_interval_ns;
+  }
+}
+
+class CpuMeter {
+ public:
+  explicit CpuMeter(const Options& options) : options_(options), own_(own_cpu_seconds()) {
+    for (const auto& [name, pid] : options.cpu_of) others_.push_back(tree_cpu_seconds(pid).value_or(0));
+  }
+  [[nodiscard]] std::vector<std::pair<std::string, double>> spent() const {
+    std::vector<std::pair<std::string, double>> seconds{{"loadgen", own_cpu_seconds() - own_}};
+    for (std::size_t index = 0; index < others_.size(); ++index) {
+      const auto& [name, pid] = options_.cpu_of[index];
+      seconds.emplace_back(name, std::max(0.0, tree_cpu_seconds(pid).value_or(0) - others_[index]));
+    }
+    return seconds;
+  }
+
+ private:
+  const Options& options_;
+  double own_;
+  std::vector<double> others_;
+};
+
+class Rememberer final : public CopyRowVisitor {
+ public:
+  explicit Rememberer(RowMatcher& matcher) : matcher_(matcher) {}
+  void on_row(const CopyRow& row) override { matcher_.remember(row); }
+
+ private:
+  RowMatcher& matcher_;
+};
+
+// Before the run: the database can be read, and what is in the table already is known where it matters.
+std::expected<std::unique_ptr<RowMatcher>, RunError> prepare_verification(const Options& options,
+                                                                          const Workload& workload) {
+  if (auto reached = check_database(options.database_url); !reached) {
+    return std::unexpected(RunError{exit_no_connection, std::move(reached.error()) + ". Nothing was sent."});
+  }
+  std::unique_ptr<RowMatcher> matcher = workload.make_matcher();
+  if (matcher->needs_baseline()) {
+    Rememberer rememberer(*matcher);
+    auto read = read_rows(options.database_url, matcher->select_statement(options.table), rememberer);
+    if (!read) return std::unexpected(RunError{exit_failed, std::move(read.error()) + ". Nothing was sent."});
+  }
+  return matcher;
+}
+
+void verify(Summary& summary, const Options& options, RowMatcher& matcher, OutcomeStore& outcomes) {
+  Verifier verifier(matcher, outcomes, summary.ambiguous_acknowledged);
+  auto read = read_rows(options.database_url, matcher.select_statement(options.table), verifier);
+  if (read) {
+    summary.verification = verifier.verdict();
+  } else {
+    summary.verification_problem = std::move(read.error());
+  }
+}
+
+}  // namespace
+
+std::expected<Summary, RunError> run_load(const Options& options, const std::atomic<bool>& interrupted) {
+  auto target = resolve_target(options.url, options.allow_remote);
+  if (!target) return std::unexpected(RunError{exit_usage, std::move(target.error())});
+  auto load = make_load(options);
+  if (!load) return std::unexpected(std::move(load.error()));
+  std::unique_ptr<RowMatcher> matcher;
+  std::unique_ptr<OutcomeStore> outcomes;
+  if (options.verify) {
+    auto prepared = prepare_verification(options, *load->workload);
+    if (!prepared) return std::unexpected(std::move(prepared.error()));
+    matcher = std::move(*prepared);
+    outcomes = std::make_unique<OutcomeStore>();
+  }
+  auto workers = make_workers({.options = options,
+                               .target = *target,
+                               .workload = *load->workload,
+                               .schedule = *load->schedule,
+                               .outcomes = outcomes.get()});
+  if (!workers) return std::unexpected(std::move(workers.error()));
+  const CpuMeter meter(options);
+  drive(*workers, *load->schedule, options.quiet, interrupted);
+  Summary summary = summarize(*workers, *load->schedule, interrupted.load());
+  summary.cpu_seconds = meter.spent();
+  if (matcher) verify(summary, options, *matcher, *outcomes);
+  return summary;
+}
+
+}  // namespace wellhead::loadgen
