@@ -40,11 +40,12 @@ process_is_alive() {
 }
 
 # Prints the number of the cluster's first process; fails if it does not run. The file with the number outlives a crash, and the
-# number may then be anybody's: the process is ours if it works in our folder.
+# number may then be anybody's: the process is ours if it works in our folder. Only its own account may always look there: root in
+# a container mostly may not.
 cluster_pid() {
   local pid
   { read -r pid <"$1/data/postmaster.pid"; } 2>/dev/null || return 1
-  if [[ $pid =~ ^[0-9]+$ && $(readlink -- "/proc/$pid/cwd") == "$(readlink -f -- "$1/data")" ]]; then
+  if [[ $pid =~ ^[0-9]+$ && $(as_account "$database_uid" readlink -- "/proc/$pid/cwd") == "$(readlink -f -- "$1/data")" ]]; then
     printf '%s\n' "$pid"
   else
     return 1
@@ -73,11 +74,8 @@ children_of() {
 
 # True if a process, the dead that nobody has collected aside, works in the cluster's folder.
 is_worked_in() {
-  local process
-  for process in /proc/[0-9]*; do
-    if [[ $process/cwd -ef $1/data ]]; then return 0; fi
-  done
-  return 1
+  # shellcheck disable=SC2016 # for the inner shell to expand
+  as_account "$database_uid" bash -c 'for process in /proc/[0-9]*; do [[ $process/cwd -ef $1 ]] && exit 0; done; exit 1' bash "$1/data"
 }
 
 # Removes what a server that is gone left behind. PostgreSQL does that itself except when the number of its process is taken: by
