@@ -217,7 +217,7 @@ TEST_F(BatchingIntakeTest, WithoutFreeBatchesItIsBusyAndSaysWhenItIsNot) {
   for (int row = 0; row < 15; ++row) body += record("a", row);
   ASSERT_EQ(submit(body, 1).submission, Submission::taken);
   intake_->turn(listener_);
-  ASSERT_EQ(submit(body + body, 2).submission, Submission::busy);
+  ASSERT_EQ(submit(body + body + body, 2).submission, Submission::busy);
   EXPECT_EQ(intake_->stats().batch_exhaustions.value(), 1U);
   intake_->turn(listener_);
   EXPECT_EQ(listener_.capacity_calls, 0);
