@@ -25,6 +25,7 @@ struct ReactorStats {
   Counter inflate_overflows;
   Counter body_memory_overflows;
   Counter line_overflows;
+  Counter reply_overflows;  // more replies unread than there is memory for
   Counter header_timeouts;
   Counter body_timeouts;
   Counter idle_timeouts;

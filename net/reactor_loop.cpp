@@ -1,0 +1,203 @@
+#include "net/reactor_loop.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <chrono>
+#include <utility>
+
+#include "base/assert.hpp"
+#include "base/log.hpp"
+#include "net/feature_probe.hpp"
+
+namespace wellhead {
+namespace {
+
+constexpr unsigned submission_entries = 4'096;
+// A connection has a receive, a send and two cancellations in flight at most; receives take a buffer for each
+// completion but the last.
+constexpr unsigned completions_per_connection = 4;
+// What the kernel allows (IORING_MAX_CQ_ENTRIES is twice this); beyond it the kernel keeps completions aside.
+constexpr unsigned completion_entries_max = 65'536;
+// While the intake owes outcomes to a stop, and while accepting failed, the loop looks this often.
+constexpr std::int64_t short_sleep_ns = 20'000'000;
+// After the deadline the kernel gets this long to give back what is in flight.
+constexpr std::chrono::milliseconds abort_timeout{1'000};
+
+unsigned completion_entries(const NetLimits& limits) {
+  const std::uint64_t wanted =
+      std::uint64_t{completions_per_connection} * limits.connections_max + limits.receive_buffers;
+  return static_cast<unsigned>(std::min<std::uint64_t>(std::bit_ceil(wanted), completion_entries_max));
+}
+
+std::int64_t steady_ns() {
+  return std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+}  // namespace
+
+const std::array<ReactorLoop::Poller, 6> ReactorLoop::pollers{{
+    {.name = "completions", .run = &ReactorLoop::poll_completions},
+    {.name = "stop", .run = &ReactorLoop::poll_stop},
+    {.name = "intake", .run = &ReactorLoop::poll_intake},
+    {.name = "deadlines", .run = &ReactorLoop::poll_deadlines},
+    {.name = "accepts", .run = &ReactorLoop::poll_accepts},
+    {.name = "connections", .run = &ReactorLoop::poll_connections},
+}};
+
+std::expected<std::unique_ptr<ReactorLoop>, std::string> ReactorLoop::create(const ReactorLoopParts& parts) {
+  const NetLimits& limits = parts.options.limits;
+  auto ring = Ring::create(submission_entries, completion_entries(limits));
+  if (!ring) return std::unexpected(ring.error());
+  auto buffers = BufferRing::create(**ring, limits.receive_buffers, limits.receive_buffer_bytes);
+  if (!buffers) return std::unexpected(buffers.error());
+  const auto features = probe_features(**ring, BufferRing::group);
+  if (!features) return std::unexpected(features.error());
+  if (!features->multishot_accept)
+    log::info("This kernel's multishot accept does not work; connections are accepted one at a time.");
+  return std::unique_ptr<ReactorLoop>(
+      new ReactorLoop(parts, std::move(*ring), std::move(*buffers), features->multishot_accept));
+}
+
+ReactorLoop::ReactorLoop(const ReactorLoopParts& parts, std::unique_ptr<Ring> ring,
+                         std::unique_ptr<BufferRing> buffers, bool multishot_accept)
+    : parts_(parts),
+      ring_(std::move(ring)),
+      buffers_(std::move(buffers)),
+      context_(parts.options, parts.intake, parts.clock, parts.stats),
+      connections_(*ring_, *buffers_, context_, parts.options.listeners),
+      acceptor_(*ring_, connections_, context_, parts.listeners, multishot_accept) {}
+
+ReactorLoop::~ReactorLoop() = default;
+
+void ReactorLoop::run() {
+  ring_->watch(parts_.stop_fd, {.operation = Operation::stop});
+  if (parts_.intake != nullptr) ring_->watch(parts_.intake->wake_fd(), {.operation = Operation::wake});
+  acceptor_.start();
+  while (!stopped()) turn();
+  abort_rest();
+}
+
+void ReactorLoop::turn() {
+  parts_.stats.loop_turns.add();
+  context_.now_ns = parts_.clock.monotonic_ns();
+  std::size_t work = 0;
+  for (const Poller& poller : pollers) {
+    // Completions are what the ring was waited for; only what else was done is a reason to look again at
+    // once.
+    const std::size_t done = (this->*poller.run)();
+    if (poller.run != &ReactorLoop::poll_completions) work += done;
+  }
+  sleep(work > 0);
+}
+
+void ReactorLoop::sleep(bool worked) {
+  if (worked || stopped()) {
+    ring_->poll();
+    return;
+  }
+  if (parts_.intake == nullptr) {
+    ring_->wait(std::chrono::nanoseconds(sleep_ns()));
+  } else if (parts_.intake->prepare_sleep()) {
+    ring_->wait(std::chrono::nanoseconds(sleep_ns()));
+    parts_.intake->finish_sleep();
+  } else {
+    ring_->poll();
+  }
+}
+
+std::int64_t ReactorLoop::sleep_ns() const {
+  const std::int64_t until = connections_.sleep_ns();
+  return context_.stopping || acceptor_.retrying() ? std::min(until, short_sleep_ns) : until;
+}
+
+// --- pollers ---
+
+std::size_t ReactorLoop::poll_completions() {
+  return ring_->drain([this](const Completion& completion) { on_completion(completion); });
+}
+
+void ReactorLoop::on_completion(const Completion& completion) {
+  switch (completion.tag.operation) {
+    case Operation::accept:
+    case Operation::cancel_accept:
+      acceptor_.on_completion(completion);
+      break;
+    case Operation::receive:
+    case Operation::send:
+    case Operation::cancel:
+    case Operation::cancel_receive:
+      connections_.on_completion(completion);
+      break;
+    case Operation::wake:
+    case Operation::stop: {
+      // The turn itself looks at both; here only the watch is kept up.
+      const bool wake = completion.tag.operation == Operation::wake;
+      if (!completion.more()) ring_->watch(wake ? parts_.intake->wake_fd() : parts_.stop_fd, completion.tag);
+      break;
+    }
+    case Operation::probe:
+      break;
+  }
+}
+
+std::size_t ReactorLoop::poll_stop() {
+  if (context_.stopping || !parts_.stop.requested.load()) return 0;
+  begin_stop();
+  return 1;
+}
+
+std::size_t ReactorLoop::poll_intake() {
+  return parts_.intake == nullptr ? 0 : parts_.intake->turn(*this);
+}
+
+std::size_t ReactorLoop::poll_deadlines() {
+  return connections_.expire_deadlines();
+}
+
+std::size_t ReactorLoop::poll_accepts() {
+  return acceptor_.retry();
+}
+
+std::size_t ReactorLoop::poll_connections() {
+  return connections_.tidy();
+}
+
+void ReactorLoop::on_request_done(ConnectionId connection, const RequestOutcome& outcome) {
+  connections_.on_outcome(connection, outcome);
+}
+
+void ReactorLoop::on_capacity() {
+  connections_.on_capacity();
+}
+
+// --- the end ---
+
+void ReactorLoop::begin_stop() {
+  context_.stopping = true;
+  acceptor_.stop();
+  connections_.stop();
+}
+
+// Outcomes are waited for even when nobody is left to be told: they are counted, and batches come home.
+bool ReactorLoop::stopped() const {
+  if (!context_.stopping) return false;
+  const bool drained = connections_.open_count() == 0 && acceptor_.idle() &&
+                       (parts_.intake == nullptr || parts_.intake->pending() == 0);
+  return drained || steady_ns() >= parts_.stop.deadline_ns.load();
+}
+
+// What is left at the deadline is dropped; the memory the kernel may still write to is kept until it says it
+// is done.
+void ReactorLoop::abort_rest() {
+  connections_.drop_all();
+  const std::int64_t give_up_ns = steady_ns() + std::chrono::nanoseconds(abort_timeout).count();
+  while ((connections_.open_count() > 0 || !acceptor_.idle()) && steady_ns() < give_up_ns) {
+    (void)connections_.tidy();
+    ring_->wait(std::chrono::nanoseconds(short_sleep_ns));
+    (void)poll_completions();
+  }
+}
+
+}  // namespace wellhead

@@ -1,0 +1,87 @@
+// The loop of a reactor's thread: a turn runs each poller once, then submits and waits for the ring.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "net/acceptor.hpp"
+#include "net/buffer_ring.hpp"
+#include "net/connections.hpp"
+#include "net/listener.hpp"
+#include "net/reactor.hpp"
+#include "net/ring.hpp"
+#include "net/session.hpp"
+
+namespace wellhead {
+
+// Set by any thread, seen by the reactor's when stop_fd becomes readable.
+struct StopRequest {
+  std::atomic<bool> requested{false};
+  std::atomic<std::int64_t> deadline_ns{0};  // of the steady clock
+};
+
+// What a loop works with; all of it outlives the loop.
+struct ReactorLoopParts {
+  const ReactorOptions& options;
+  Intake* intake;
+  const Clock& clock;
+  std::vector<Listener>& listeners;
+  ReactorStats& stats;
+  const StopRequest& stop;
+  int stop_fd;
+};
+
+// Created, run and destroyed by one thread.
+class ReactorLoop final : private RequestListener {
+ public:
+  [[nodiscard]] static std::expected<std::unique_ptr<ReactorLoop>, std::string> create(
+      const ReactorLoopParts& parts);
+  ~ReactorLoop() override;
+  ReactorLoop(const ReactorLoop&) = delete;
+  ReactorLoop& operator=(const ReactorLoop&) = delete;
+
+  // Returns when the stop is done.
+  void run();
+
+ private:
+  ReactorLoop(const ReactorLoopParts& parts, std::unique_ptr<Ring> ring, std::unique_ptr<BufferRing> buffers,
+              bool multishot_accept);
+
+  // A part of a turn: how much it did, 0 for nothing.
+  struct Poller {
+    const char* name;
+    std::size_t (ReactorLoop::*run)();
+  };
+  static const std::array<Poller, 6> pollers;
+  std::size_t poll_completions();
+  std::size_t poll_stop();
+  std::size_t poll_intake();
+  std::size_t poll_deadlines();
+  std::size_t poll_accepts();
+  std::size_t poll_connections();
+
+  void on_completion(const Completion& completion);
+  void on_request_done(ConnectionId connection, const RequestOutcome& outcome) override;
+  void on_capacity() override;
+
+  void turn();
+  void sleep(bool worked);
+  [[nodiscard]] std::int64_t sleep_ns() const;
+  void begin_stop();
+  [[nodiscard]] bool stopped() const;
+  void abort_rest();
+
+  ReactorLoopParts parts_;
+  std::unique_ptr<Ring> ring_;
+  std::unique_ptr<BufferRing> buffers_;
+  SessionContext context_;
+  Connections connections_;
+  Acceptor acceptor_;
+};
+
+}  // namespace wellhead

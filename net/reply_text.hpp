@@ -1,0 +1,49 @@
+// The text of replies: HTTP heads and the JSON in them, and the lines of the NDJSON protocol.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "net/http_message.hpp"
+#include "net/intake.hpp"
+
+namespace wellhead {
+
+struct HttpReplyHead {
+  int status = 200;
+  std::string_view content_type = "application/json";
+  std::string_view date = {};       // an HTTP-date
+  bool close = false;               // the connection ends with this reply
+  bool body_omitted = false;        // HEAD: the head as for GET, without the body
+  std::uint32_t retry_after_s = 0;  // 0: no such header
+  std::string_view allow = {};      // empty: no such header
+  const HttpReply* more_headers = nullptr;
+};
+
+[[nodiscard]] std::string_view reason_phrase(int status) noexcept;
+
+// Each appends to `out`.
+void append_http_reply(std::string& out, const HttpReplyHead& head, std::string_view body);
+// {"error":{"code":…,"message":…}}
+void append_error_body(std::string& out, std::string_view code, std::string_view message);
+// {"accepted":…,"rejected":…,"duplicate":…,"errors":[…]}; an error without a message has no such member.
+void append_outcome_body(std::string& out, const RequestOutcome& outcome);
+// {"ack":N}
+void append_ack_line(std::string& out, std::uint64_t line_count);
+// {"reject":{"line":N,"code":…,"field":…,"message":…}}
+void append_reject_line(std::string& out, std::uint64_t line, RecordErrorCode code, std::string_view field,
+                        std::string_view message);
+
+// "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 §5.6.7), formatted once a second.
+class HttpDate {
+ public:
+  // `wall_us` counts from 2000-01-01 UTC, as Clock does.
+  [[nodiscard]] std::string_view text(std::int64_t wall_us);
+
+ private:
+  std::int64_t second_ = INT64_MIN;
+  std::string text_;
+};
+
+}  // namespace wellhead
