@@ -1,0 +1,121 @@
+#include "tests/support/test_database.hpp"
+
+#include <libpq-fe.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <sstream>
+#include <stdexcept>
+#include <vector>
+
+namespace wellhead {
+namespace {
+
+using Connection = std::unique_ptr<PGconn, decltype(&PQfinish)>;
+using Result = std::unique_ptr<PGresult, decltype(&PQclear)>;
+
+std::string next_name() {
+  static std::atomic<int> count{0};
+  return "wellhead_test_" + std::to_string(getpid()) + "_" + std::to_string(count++);
+}
+
+std::string escaped(std::string_view value) {
+  std::string text = "'";
+  for (const char character : value) {
+    if (character == '\'' || character == '\\') text += '\\';
+    text += character;
+  }
+  return text + "'";
+}
+
+std::string read_file(const std::filesystem::path& path) {
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  return text.str();
+}
+
+}  // namespace
+
+bool TestDatabase::available() {
+  return std::getenv(url_variable) != nullptr;
+}
+
+TestDatabase::TestDatabase() : name_(next_name()) {
+  const char* url = std::getenv(url_variable);
+  if (url == nullptr) throw std::runtime_error(std::string(url_variable) + " is not set");
+  const Connection probe(PQconnectdb(url), PQfinish);
+  if (PQstatus(probe.get()) != CONNECTION_OK) throw std::runtime_error(PQerrorMessage(probe.get()));
+  maintenance_database_ = PQdb(probe.get());
+  host_ = PQhost(probe.get());
+  user_ = PQuser(probe.get());
+  password_ = PQpass(probe.get());
+  port_ = static_cast<unsigned>(std::stoul(PQport(probe.get())));
+  // template1 may have a background worker of TimescaleDB's in it at this moment.
+  run(maintenance_database_, "CREATE DATABASE " + name_ + " TEMPLATE template0 ENCODING 'UTF8'");
+  if (value("SELECT count(*) FROM pg_available_extensions WHERE name = 'timescaledb'") == "1")
+    execute("SET client_min_messages = warning; CREATE EXTENSION IF NOT EXISTS timescaledb");
+}
+
+TestDatabase::~TestDatabase() {
+  try {
+    run(maintenance_database_, "DROP DATABASE IF EXISTS " + name_ + " WITH (FORCE)");
+  } catch (const std::exception& error) {
+    std::cerr << "database " << name_ << " stays behind: " << error.what() << '\n';
+  }
+}
+
+std::string TestDatabase::keywords(std::string_view database, std::string_view user, unsigned port) const {
+  std::string text = "host=" + escaped(host_) + " port=" + std::to_string(port) +
+                     " dbname=" + escaped(database) + " user=" + escaped(user) +
+                     " sslmode=disable gssencmode=disable";
+  if (!password_.empty()) text += " password=" + escaped(password_);
+  return text;
+}
+
+std::string TestDatabase::connection() const {
+  return keywords(name_, user_, port_);
+}
+std::string TestDatabase::connection_through(unsigned port) const {
+  return keywords(name_, user_, port);
+}
+std::string TestDatabase::connection_as(std::string_view role) const {
+  return keywords(name_, role, port_);
+}
+
+std::string TestDatabase::run(std::string_view database, const std::string& sql) {
+  const Connection connection(PQconnectdb(keywords(database, user_, port_).c_str()), PQfinish);
+  if (PQstatus(connection.get()) != CONNECTION_OK) throw std::runtime_error(PQerrorMessage(connection.get()));
+  const Result result(PQexec(connection.get(), sql.c_str()), PQclear);
+  const ExecStatusType status = PQresultStatus(result.get());
+  if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK)
+    throw std::runtime_error(sql + ": " + PQresultErrorMessage(result.get()));
+  if (PQntuples(result.get()) == 0) return "";
+  return PQgetvalue(result.get(), 0, 0);
+}
+
+void TestDatabase::execute(const std::string& sql) {
+  run(name_, sql);
+}
+std::string TestDatabase::value(const std::string& sql) {
+  return run(name_, sql);
+}
+
+void TestDatabase::create_shipped_tables() {
+  std::vector<std::filesystem::path> files;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(std::filesystem::path(WELLHEAD_SOURCE_DIR) / "migrations"))
+    if (entry.path().extension() == ".sql") files.push_back(entry.path());
+  std::ranges::sort(files);
+  for (const auto& file : files) {
+    const std::string sql = read_file(file);
+    if (!sql.starts_with("-- option:")) execute("SET client_min_messages = warning; " + sql);
+  }
+}
+
+}  // namespace wellhead
