@@ -1,0 +1,74 @@
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include <iostream>
+
+#include "engine/commands.hpp"
+#include "engine/config_check.hpp"
+#include "engine/cores.hpp"
+#include "engine/exit_codes.hpp"
+#include "sink/catalog.hpp"
+#include "sink/pg_database.hpp"
+
+namespace wellhead {
+namespace {
+
+struct CheckArguments {
+  ConfigFlags config;
+  bool print_config = false;
+  bool list_keys = false;
+  bool offline = false;
+};
+
+int check_database(const LoadedConfig& loaded) {
+  PgDatabase database(postgres_options(loaded.config), "wellhead check");
+  if (const auto connected = database.connect(); !connected) {
+    std::cout << fmt::format("database: cannot be reached: {}\n", connected.error().message);
+    return exit_failed;
+  }
+  const auto findings = check_catalog(database, loaded.schemas);
+  if (!findings) {
+    std::cout << fmt::format("database: its catalog cannot be read: {}\n", findings.error().message);
+    return exit_failed;
+  }
+  for (const std::string& finding : *findings) std::cout << "database: " << finding << '\n';
+  if (!findings->empty()) return exit_failed;
+  std::cout << fmt::format("database: all {} streams can be written\n", loaded.schemas.size());
+  return exit_ok;
+}
+
+int check(const CheckArguments& arguments) {
+  if (arguments.list_keys) {
+    std::cout << print_reference();
+    return exit_ok;
+  }
+  const std::optional<LoadedConfig> loaded = arguments.config.load();
+  if (!loaded) return exit_config;
+  for (const std::string& warning : loaded->warnings) std::cerr << "warning: " << warning << '\n';
+  if (arguments.print_config) {
+    std::cout << print_config(*loaded);
+    return exit_ok;
+  }
+  const ThreadCounts threads = thread_counts(loaded->config, usable_cores());
+  std::cout << fmt::format("configuration: good; {} streams, {} reactors and {} shards on {} cores\n",
+                           loaded->schemas.size(), threads.reactors, threads.shards, usable_cores());
+  if (arguments.offline || loaded->config.sink != "postgres") return exit_ok;
+  return check_database(*loaded);
+}
+
+}  // namespace
+
+void add_check_command(CLI::App& app, const CommandChosen& chosen) {
+  CLI::App* command =
+      app.add_subcommand("check", "Checks the configuration, and the database's tables against it");
+  const auto arguments = std::make_shared<CheckArguments>();
+  arguments->config.add_to(*command, true);
+  command->add_flag("--print-config", arguments->print_config,
+                    "Prints the configuration in force and where each value came from, without secrets");
+  command->add_flag("--list-keys", arguments->list_keys,
+                    "Prints every key with its type, default, bounds and meaning");
+  command->add_flag("--offline", arguments->offline, "Leaves the database alone");
+  command->callback([=] { chosen([=] { return check(*arguments); }); });
+}
+
+}  // namespace wellhead

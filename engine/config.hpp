@@ -1,0 +1,105 @@
+// What the node is told: the configuration, where each of its values came from, and how it is read.
+//
+// A value comes from the first of: a flag, an environment variable, the file, the default. One table of keys
+// (config_keys.hpp) drives the reading, the environment names, `wellhead check --print-config` and the
+// reference in docs/configuration.md.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "codec/decoder.hpp"
+#include "codec/schema.hpp"
+#include "engine/config_values.hpp"
+#include "net/reactor.hpp"
+#include "sink/shard.hpp"
+
+namespace wellhead {
+
+struct DatabaseConfig {
+  std::string url;       // libpq URI or key=value string; empty: the PG* variables
+  std::string url_file;  // holds the URL instead
+  std::string synchronous_commit = "on";
+  std::chrono::milliseconds connect_timeout{5'000};
+  std::chrono::milliseconds statement_timeout{60'000};
+};
+
+struct Config {
+  std::string node_id;  // never empty once loaded
+  std::uint32_t reactors = 0;
+  std::uint32_t shards = 0;
+  bool pin_threads = false;
+  std::chrono::milliseconds drain_timeout{30'000};
+
+  Endpoint http{"127.0.0.1", 8080};
+  Endpoint ndjson{"127.0.0.1", 9090};
+  std::string ndjson_stream = "telemetry";
+  bool ndjson_acknowledge = false;
+  Endpoint admin{"127.0.0.1", 9464};
+
+  NetLimits net;
+  DecoderLimits decoder;
+  std::uint64_t batch_bytes = 256U << 10;
+  std::uint64_t pipeline_memory = 128U << 20;
+  FlushOptions flush;
+  std::string sink = "postgres";
+  DatabaseConfig database;
+  std::string log_level = "info";
+  bool covering_index = false;
+
+  bool builtin_streams = true;
+  std::vector<StreamConfig> streams;  // built-in ones and the user's, as they are in force
+};
+
+// What load_config() reads.
+struct ConfigSources {
+  struct Flag {
+    std::string key;   // "server.reactors"
+    std::string flag;  // "--reactors"
+    std::string value;
+  };
+  std::optional<std::string> file;                               // path
+  std::vector<std::pair<std::string, std::string>> environment;  // all of the process's variables
+  std::vector<Flag> flags;
+};
+
+// Where a key's value came from, for messages: `where` is "wellhead.toml:12:1", "WELLHEAD_LOG_LEVEL",
+// "--log-level".
+struct Origin {
+  enum class Layer : std::uint8_t { built_in, file, environment, flag };
+  Layer layer = Layer::built_in;
+  std::string where = "default";
+};
+
+struct LoadedConfig {
+  Config config;
+  std::vector<Origin> origins;         // by position in config_keys()
+  std::vector<SchemaPointer> schemas;  // config.streams, compiled; Schema::index() is the position
+  std::vector<std::string> warnings;   // sentences for the operator; nothing that stops the node
+};
+
+// Every mistake that was found, each a sentence naming its place and key. Never empty.
+using ConfigErrors = std::vector<std::string>;
+
+// Reads, checks and completes the configuration. Reads the file and database.url_file, nothing else.
+[[nodiscard]] std::expected<LoadedConfig, ConfigErrors> load_config(const ConfigSources& sources);
+
+// The file to read: `flag` if given, else WELLHEAD_CONFIG, else default_config_path if there is such a file.
+[[nodiscard]] std::optional<std::string> choose_config_file(const std::optional<std::string>& flag);
+inline constexpr const char* default_config_path = "/etc/wellhead/wellhead.toml";
+
+[[nodiscard]] std::vector<std::pair<std::string, std::string>> process_environment();
+
+// The configuration in force as a TOML file, secrets left out.
+[[nodiscard]] std::string print_config(const LoadedConfig& loaded);
+// The streams in force as TOML tables.
+[[nodiscard]] std::string print_streams(const Config& config);
+// The reference of all keys as Markdown: what docs/configuration.md holds.
+[[nodiscard]] std::string print_reference();
+
+}  // namespace wellhead

@@ -1,0 +1,34 @@
+// What no single key can know: values that must fit one another.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "engine/config.hpp"
+#include "engine/config_streams.hpp"
+#include "sink/postgres_options.hpp"
+
+namespace wellhead {
+
+// Thread counts in force, after the automatic ones are worked out.
+struct ThreadCounts {
+  std::uint32_t reactors;
+  std::uint32_t shards;
+};
+[[nodiscard]] ThreadCounts thread_counts(const Config& config, std::uint32_t cores);
+
+[[nodiscard]] PostgresOptions postgres_options(const Config& config);
+
+// Batches each reactor may own.
+[[nodiscard]] std::uint32_t batches_per_reactor(const Config& config) noexcept;
+
+// Bytes the longest row of the stream takes in a batch.
+[[nodiscard]] std::size_t longest_row_bytes(const StreamConfig& stream) noexcept;
+
+// Compiles the streams into loaded.schemas and adds every mistake to `errors`. `streams` is
+// loaded.config.streams with their places.
+void check_config(LoadedConfig& loaded, const std::vector<PlacedStream>& streams, ConfigErrors& errors);
+
+}  // namespace wellhead

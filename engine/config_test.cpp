@@ -1,0 +1,259 @@
+#include "engine/config.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+
+#include "engine/config_check.hpp"
+#include "engine/config_keys.hpp"
+
+namespace wellhead {
+namespace {
+
+// A directory of its own for each test, removed with it.
+class ConfigTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = testing::TempDir() + "wellhead-config-XXXXXX";
+    ASSERT_NE(mkdtemp(name.data()), nullptr);
+    directory_ = name;
+  }
+  void TearDown() override { std::filesystem::remove_all(directory_); }
+
+  std::string write(const std::string& name, const std::string& content) {
+    std::string path = directory_ / name;
+    std::ofstream(path) << content;
+    return path;
+  }
+  auto load_file(const std::string& content) {
+    return load_config({write("wellhead.toml", content), {}, {}});
+  }
+  // The only error of a file, without the directory before it.
+  std::string error_of(const std::string& content) {
+    const auto loaded = load_file(content);
+    if (loaded) return "no error";
+    EXPECT_EQ(loaded.error().size(), 1U) << testing::PrintToString(loaded.error());
+    std::string error = loaded.error().front();
+    const std::string prefix = directory_.string() + '/';
+    if (error.starts_with(prefix)) error.erase(0, prefix.size());
+    return error;
+  }
+
+  std::filesystem::path directory_;
+};
+
+TEST_F(ConfigTest, NothingAtAllIsAGoodConfiguration) {
+  const auto loaded = load_config({});
+  ASSERT_TRUE(loaded) << testing::PrintToString(loaded.error());
+  EXPECT_EQ(loaded->config.streams.size(), 3U);
+  EXPECT_EQ(loaded->schemas.size(), 3U);
+  EXPECT_FALSE(loaded->config.node_id.empty());
+  EXPECT_EQ(loaded->config.http.address, "127.0.0.1");
+}
+
+TEST_F(ConfigTest, EveryListenerIsOnLoopbackByDefault) {
+  const Config config;
+  for (const Endpoint& endpoint : {config.http, config.ndjson, config.admin})
+    EXPECT_EQ(endpoint.address, "127.0.0.1");
+}
+
+TEST_F(ConfigTest, ValuesOfEveryTypeAreReadFromAFile) {
+  const auto loaded = load_file(
+      "[node]\nid = \"north-7\"\n[server]\nreactors = 2\npin_threads = true\n[http]\nlisten = "
+      "\"0.0.0.0:80\"\n"
+      "[flush]\nlinger = \"5ms\"\nbytes = \"1MiB\"\n[limits]\nrecord_bytes_max = 4096\n[log]\nlevel = "
+      "\"debug\"\n");
+  ASSERT_TRUE(loaded) << testing::PrintToString(loaded.error());
+  EXPECT_EQ(loaded->config.node_id, "north-7");
+  EXPECT_EQ(loaded->config.reactors, 2U);
+  EXPECT_TRUE(loaded->config.pin_threads);
+  EXPECT_EQ(loaded->config.http, (Endpoint{"0.0.0.0", 80, true}));
+  EXPECT_EQ(loaded->config.flush.linger, std::chrono::milliseconds(5));
+  EXPECT_EQ(loaded->config.flush.bytes_max, 1U << 20);
+  EXPECT_EQ(loaded->config.decoder.record_bytes_max, 4096U);
+  EXPECT_EQ(loaded->config.log_level, "debug");
+}
+
+TEST_F(ConfigTest, AFlagWinsOverTheEnvironmentAndThatOverTheFile) {
+  ConfigSources sources{write("wellhead.toml", "[flush]\nrows = 1\n"), {}, {}};
+  EXPECT_EQ(load_config(sources)->config.flush.rows_max, 1U);
+  sources.environment = {{"WELLHEAD_FLUSH_ROWS", "2"}};
+  EXPECT_EQ(load_config(sources)->config.flush.rows_max, 2U);
+  sources.flags = {{"flush.rows", "--flush-rows", "3"}};
+  const auto loaded = load_config(sources);
+  EXPECT_EQ(loaded->config.flush.rows_max, 3U);
+  EXPECT_EQ(loaded->origins[config_key_index("flush.rows")].where, "--flush-rows");
+}
+
+TEST_F(ConfigTest, AnEmptyEnvironmentVariableCountsAsNotSet) {
+  const auto loaded = load_config({std::nullopt, {{"WELLHEAD_FLUSH_ROWS", ""}}, {}});
+  ASSERT_TRUE(loaded);
+  EXPECT_EQ(loaded->config.flush.rows_max, Config{}.flush.rows_max);
+}
+
+TEST_F(ConfigTest, AnUnknownKeyNamesItsPlaceAndTheNearestKey) {
+  EXPECT_EQ(error_of("[flush]\nrows = 1\nlingr = \"5ms\"\n"),
+            "wellhead.toml:3:1: flush.lingr is not a known key; did you mean flush.linger?");
+  EXPECT_EQ(error_of("[flsh]\nrows = 1\n"),
+            "wellhead.toml:1:2: flsh is not a known key; did you mean flush?");
+  EXPECT_EQ(error_of("colour = 1\n"), "wellhead.toml:1:1: colour is not a known key.");
+}
+
+TEST_F(ConfigTest, AWrongTypeNamesItsPlaceAndWhatIsWanted) {
+  EXPECT_EQ(error_of("[server]\nreactors = \"two\"\n"),
+            "wellhead.toml:2:12: server.reactors must be a whole number, without quotes.");
+  EXPECT_EQ(error_of("[flush]\nlinger = 20\n"),
+            "wellhead.toml:2:10: flush.linger must be a duration in quotes with its unit, e.g. \"20ms\" or "
+            "\"5s\".");
+  EXPECT_EQ(error_of("[server]\npin_threads = 1\n"),
+            "wellhead.toml:2:15: server.pin_threads must be true or false, without quotes.");
+}
+
+TEST_F(ConfigTest, AValueOutOfBoundsNamesItsPlaceAndTheBound) {
+  EXPECT_EQ(error_of("[limits]\n\ndepth_max = 0\n"),
+            "wellhead.toml:3:13: limits.depth_max = 0 is below the least allowed, 1.");
+}
+
+TEST_F(ConfigTest, BrokenTomlNamesLineAndColumn) {
+  const std::string error = error_of("[server]\nreactors = = 2\n");
+  EXPECT_TRUE(error.starts_with("wellhead.toml:2:12: this is not TOML: ")) << error;
+}
+
+TEST_F(ConfigTest, AMissingFileIsAnError) {
+  const auto loaded = load_config({(directory_ / "none.toml").string(), {}, {}});
+  ASSERT_FALSE(loaded);
+  EXPECT_TRUE(
+      loaded.error().front().ends_with("the configuration file cannot be read: No such file or directory."))
+      << loaded.error().front();
+}
+
+TEST_F(ConfigTest, AllMistakesAreToldAtOnce) {
+  const auto loaded = load_file("[flush]\nrows = 0\nlinger = \"1\"\n[http]\nlisten = \"here\"\n");
+  ASSERT_FALSE(loaded);
+  EXPECT_EQ(loaded.error().size(), 3U) << testing::PrintToString(loaded.error());
+}
+
+TEST_F(ConfigTest, AMistakeInTheEnvironmentNamesTheVariable) {
+  const auto loaded = load_config({std::nullopt, {{"WELLHEAD_FLUSH_LINGER", "fast"}}, {}});
+  ASSERT_FALSE(loaded);
+  EXPECT_EQ(loaded.error().front(),
+            "WELLHEAD_FLUSH_LINGER: flush.linger = \"fast\" is not a whole number with a unit; write e.g. "
+            "\"20ms\".");
+}
+
+TEST_F(ConfigTest, AnUnknownVariableIsAWarningBecausePlatformsSetTheirOwn) {
+  const auto loaded = load_config({std::nullopt,
+                                   {{"WELLHEAD_FLUSH_LINGR", "5ms"},
+                                    {"WELLHEAD_PORT_8080_TCP", "tcp://10.0.0.1:8080"},
+                                    {"WELLHEAD_CONFIG", "/etc/x"},
+                                    {"WELLHEAD_TEST_DATABASE_URL", "x"}},
+                                   {}});
+  ASSERT_TRUE(loaded);
+  ASSERT_EQ(loaded->warnings.size(), 2U);
+  EXPECT_EQ(loaded->warnings.front(),
+            "The environment variable WELLHEAD_FLUSH_LINGR belongs to no key and is ignored; did you mean "
+            "WELLHEAD_FLUSH_LINGER?");
+}
+
+TEST_F(ConfigTest, ValuesThatDoNotFitOneAnotherAreRefused) {
+  EXPECT_EQ(error_of("[limits]\nreceive_buffers = 100\n"),
+            "wellhead.toml:2:19: limits.receive_buffers = 100 is not a power of two.");
+  EXPECT_EQ(error_of("[pipeline]\nbatch_bytes = \"300001\"\n"),
+            "wellhead.toml:2:15: pipeline.batch_bytes = \"300001B\" is not a multiple of 4KiB.");
+  EXPECT_EQ(error_of("[admin]\nlisten = \"127.0.0.1:8080\"\n"),
+            "wellhead.toml:2:10: admin.listen = \"127.0.0.1:8080\" is the address of http.listen already; "
+            "each listener "
+            "needs its own.");
+  EXPECT_EQ(error_of("[ndjson]\nstream = \"pumps\"\n"),
+            "wellhead.toml:2:10: ndjson.stream = \"pumps\" is not a stream of this node; the streams are "
+            "telemetry, "
+            "esp_telemetry, diagnostic_results.");
+  EXPECT_EQ(error_of("[server]\nshards = 8\n[pipeline]\nmemory = \"1MiB\"\n"),
+            "wellhead.toml:4:10: pipeline.memory = \"1MiB\" is too little for 8 shards: it must hold 16 "
+            "batches of 256KiB "
+            "each, 4MiB in all.");
+}
+
+TEST_F(ConfigTest, ANodeWithoutAListenerIsRefused) {
+  EXPECT_TRUE(error_of("[http]\nlisten = \"off\"\n[ndjson]\nlisten = \"off\"\n")
+                  .starts_with("wellhead.toml:2:10: http.listen"));
+}
+
+TEST_F(ConfigTest, TheDatabaseUrlComesFromAFileOrTheUsualVariable) {
+  const std::string secret = write("url", "postgresql://user:word@host/db\nsecond line\n");
+  const auto from_file = load_file("[database]\nurl_file = \"" + secret + "\"\n");
+  ASSERT_TRUE(from_file);
+  EXPECT_EQ(from_file->config.database.url, "postgresql://user:word@host/db");
+  const auto from_variable = load_config({std::nullopt, {{"DATABASE_URL", "postgresql://other/db"}}, {}});
+  ASSERT_TRUE(from_variable);
+  EXPECT_EQ(from_variable->config.database.url, "postgresql://other/db");
+  const auto own_wins = load_config(
+      {std::nullopt,
+       {{"DATABASE_URL", "postgresql://other/db"}, {"WELLHEAD_DATABASE_URL", "postgresql://own/db"}},
+       {}});
+  EXPECT_EQ(own_wins->config.database.url, "postgresql://own/db");
+}
+
+TEST_F(ConfigTest, TwoDatabaseUrlsInOnePlaceAreRefusedAndTheHigherPlaceWins) {
+  const std::string secret = write("url", "postgresql://file/db\n");
+  const std::string both = "[database]\nurl = \"postgresql://inline/db\"\nurl_file = \"" + secret + "\"\n";
+  EXPECT_EQ(error_of(both),
+            "wellhead.toml:3:12: database.url and database.url_file are both given; keep one of them.");
+  const auto loaded = load_config({write("wellhead.toml", "[database]\nurl = \"postgresql://inline/db\"\n"),
+                                   {{"WELLHEAD_DATABASE_URL_FILE", secret}},
+                                   {}});
+  ASSERT_TRUE(loaded);
+  EXPECT_EQ(loaded->config.database.url, "postgresql://file/db");
+}
+
+TEST_F(ConfigTest, AnUnreadableUrlFileIsRefusedWithoutShowingAnythingElse) {
+  const std::string error = error_of("[database]\nurl_file = \"/nowhere/url\"\n");
+  EXPECT_TRUE(error.starts_with("wellhead.toml:2:12: database.url_file = \"/nowhere/url\": ")) << error;
+}
+
+TEST_F(ConfigTest, ABrokenDatabaseUrlIsRefusedWithoutRepeatingIt) {
+  const std::string error = error_of("[database]\nurl = \"postgresql://user:pass%zz@host/db\"\n");
+  EXPECT_EQ(error.find("pass"), std::string::npos) << error;
+  EXPECT_TRUE(error.starts_with("wellhead.toml:2:7: database")) << error;
+}
+
+TEST_F(ConfigTest, ThePrintedConfigurationHasNoSecretAndReadsBackAsItself) {
+  const auto loaded =
+      load_file("[database]\nurl = \"postgresql://user:hidden@host/db\"\n[flush]\nrows = 7\n");
+  ASSERT_TRUE(loaded);
+  const std::string printed = print_config(*loaded);
+  EXPECT_EQ(printed.find("hidden"), std::string::npos);
+  EXPECT_NE(printed.find("rows = 7  # "), std::string::npos);
+  const auto again = load_file(printed);
+  ASSERT_TRUE(again) << testing::PrintToString(again.error());
+  for (const ConfigKey& key : config_keys()) {
+    if (!key.secret) {
+      EXPECT_EQ(text_of(again->config, key), text_of(loaded->config, key)) << key.name;
+    }
+  }
+  EXPECT_EQ(print_streams(again->config), print_streams(loaded->config));
+}
+
+TEST_F(ConfigTest, TheLongestRowIsTheSumOfItsColumnsWithinABatch) {
+  StreamConfig stream{.name = "s", .table = "s", .device_column = "d", .time_column = "t", .columns = {}};
+  ColumnConfig text;
+  text.name = "d";
+  text.type = ColumnType::text;
+  text.text_bytes_max = 100;
+  stream.columns.push_back(text);
+  EXPECT_GE(longest_row_bytes(stream), 32U + 2 + 4 + 100);
+  EXPECT_LE(longest_row_bytes(stream), 32U + 2 + 4 + 101 + 8);
+}
+
+TEST_F(ConfigTest, AStreamWhoseRowsDoNotFitABatchIsRefused) {
+  const std::string error = error_of(
+      "[streams.big]\ndevice = \"d\"\ntime = \"t\"\n[[streams.big.columns]]\nname = \"d\"\ntype = \"text\"\n"
+      "[[streams.big.columns]]\nname = \"t\"\ntype = \"timestamptz\"\n"
+      "[[streams.big.columns]]\nname = \"x\"\ntype = \"jsonb\"\nmax_bytes = \"1MiB\"\n");
+  EXPECT_TRUE(error.starts_with("wellhead.toml:1:1: streams.big: its longest row takes ")) << error;
+}
+
+}  // namespace
+}  // namespace wellhead

@@ -1,0 +1,187 @@
+#include "engine/metrics.hpp"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <set>
+#include <sstream>
+#include <thread>
+
+#include "engine/node_view_fake.hpp"
+
+namespace wellhead {
+namespace {
+
+struct Sample {
+  std::string name;
+  std::string labels;
+  double value;
+};
+
+// The text format, line by line; fails the test on a line that is neither a comment nor a sample.
+std::vector<Sample> parse(const std::string& text) {
+  std::vector<Sample> samples;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.empty() || line.starts_with('#')) continue;
+    const std::size_t space = line.rfind(' ');
+    const std::size_t brace = line.find('{');
+    const std::size_t name_end = std::min(space, brace);
+    EXPECT_NE(space, std::string::npos) << line;
+    const std::string labels = brace == std::string::npos ? "" : line.substr(brace, space - brace);
+    samples.push_back({line.substr(0, name_end), labels, std::stod(line.substr(space + 1))});
+  }
+  return samples;
+}
+
+double sum_of(const std::vector<Sample>& samples, std::string_view name) {
+  double sum = 0;
+  bool found = false;
+  for (const Sample& sample : samples) {
+    if (sample.name != name) continue;
+    sum += sample.value;
+    found = true;
+  }
+  EXPECT_TRUE(found) << name;
+  return sum;
+}
+
+class MetricsTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    node_.reactor_readings = {{"0", &reactors_[0], &intakes_[0]},
+                              {"1", &reactors_[1], &intakes_[1]},
+                              {"admin", &reactors_[2], nullptr}};
+    node_.shard_readings = {{0, ShardState::ready, "", &*shard_},
+                            {1, ShardState::disconnected, "gone", &*shard_}};
+  }
+
+  std::unique_ptr<ReactorStats[]> reactors_ = std::make_unique<ReactorStats[]>(3);
+  std::unique_ptr<IntakeStats[]> intakes_ = std::make_unique<IntakeStats[]>(2);
+  std::unique_ptr<ShardStats> shard_ = std::make_unique<ShardStats>();
+  FakeNode node_;
+};
+
+TEST_F(MetricsTest, TheAccountOfRecordsIsWholeOverAllReactors) {
+  intakes_[0].records_received.add(100);
+  intakes_[0].records_accepted.add(60);
+  intakes_[0].records_rejected[static_cast<std::size_t>(RecordErrorCode::wrong_type)].add(10);
+  intakes_[0].records_pending.set(30);
+  intakes_[1].records_received.add(7);
+  intakes_[1].records_abandoned.add(7);
+  const std::vector<Sample> samples = parse(render_metrics(node_, "1.2.3"));
+  EXPECT_EQ(sum_of(samples, "wellhead_records_received_total"), 107);
+  EXPECT_EQ(sum_of(samples, "wellhead_records_committed_total"), 60);
+  EXPECT_EQ(sum_of(samples, "wellhead_records_rejected_total"), 10);
+  EXPECT_EQ(sum_of(samples, "wellhead_records_queued"), 30);
+  EXPECT_EQ(sum_of(samples, "wellhead_records_abandoned_total"), 7);
+  EXPECT_EQ(sum_of(samples, "wellhead_records_quarantined_total"), 0);
+  EXPECT_EQ(sum_of(samples, "wellhead_records_duplicate_total"), 0);
+  EXPECT_EQ(sum_of(samples, "wellhead_records_unaccounted"), 0);
+}
+
+TEST_F(MetricsTest, AHoleInTheAccountIsShown) {
+  intakes_[0].records_received.add(5);
+  EXPECT_EQ(sum_of(parse(render_metrics(node_, "1")), "wellhead_records_unaccounted"), 5);
+}
+
+TEST_F(MetricsTest, AReadingBetweenTwoUpdatesIsRepeatedUntilItIsWhole) {
+  IntakeStats stats;
+  std::atomic<bool> stop{false};
+  std::thread writer([&] {
+    while (!stop.load()) {
+      stats.records_received.add(3);
+      stats.records_pending.add(3);
+      stats.records_pending.add(-3);
+      stats.records_accepted.add(3);
+      // A reactor does other things between two requests.
+      for (int pause = 0; pause < 1'000 && !stop.load(); ++pause)
+        std::atomic_signal_fence(std::memory_order_seq_cst);
+    }
+  });
+  int whole = 0;
+  constexpr int readings = 1'000;
+  for (int reading = 0; reading < readings; ++reading)
+    whole += read_account(stats).unaccounted() == 0 ? 1 : 0;
+  stop = true;
+  writer.join();
+  EXPECT_GE(whole, readings * 99 / 100);
+}
+
+TEST_F(MetricsTest, EveryFamilyHasOneTypeAndAHelpText) {
+  const std::string text = render_metrics(node_, "1");
+  std::istringstream lines(text);
+  std::set<std::string> typed;
+  std::set<std::string> helped;
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string hash, kind, name, rest;
+    words >> hash >> kind >> name >> rest;
+    if (hash != "#") continue;
+    EXPECT_FALSE(rest.empty()) << line;
+    EXPECT_TRUE((kind == "TYPE" ? typed : helped).insert(name).second) << line;
+  }
+  EXPECT_EQ(typed, helped);
+  EXPECT_GT(typed.size(), 30U);
+}
+
+TEST_F(MetricsTest, NoSampleIsThereTwice) {
+  std::set<std::string> seen;
+  for (const Sample& sample : parse(render_metrics(node_, "1")))
+    EXPECT_TRUE(seen.insert(sample.name + sample.labels).second) << sample.name << sample.labels;
+}
+
+TEST_F(MetricsTest, HistogramsAreCumulativeAndEndInTheirCount) {
+  for (const std::uint64_t micros : {50U, 700U, 700U, 30'000U, 90'000'000U})
+    reactors_[0].request_us.record(micros);
+  reactors_[1].request_us.record(1'000);
+  const std::vector<Sample> samples = parse(render_metrics(node_, "1"));
+  double last = 0;
+  std::map<std::string, double> buckets;
+  for (const Sample& sample : samples) {
+    if (sample.name != "wellhead_request_duration_seconds_bucket") continue;
+    EXPECT_GE(sample.value, last);
+    last = sample.value;
+    buckets[sample.labels] = sample.value;
+  }
+  EXPECT_EQ(last, 6);
+  EXPECT_EQ(sum_of(samples, "wellhead_request_duration_seconds_count"), 6);
+  EXPECT_EQ(buckets["{le=\"+Inf\"}"], 6);
+  EXPECT_EQ(buckets["{le=\"0.0001\"}"], 1);
+  EXPECT_EQ(buckets["{le=\"0.001\"}"], 4);
+  EXPECT_NEAR(sum_of(samples, "wellhead_request_duration_seconds_sum"), 90.03245, 1e-6);
+}
+
+TEST_F(MetricsTest, AShardIsInExactlyOneState) {
+  const std::vector<Sample> samples = parse(render_metrics(node_, "1"));
+  EXPECT_EQ(sum_of(samples, "wellhead_shard_state"), 2);
+  for (const Sample& sample : samples) {
+    if (sample.labels == "{shard=\"1\",state=\"disconnected\"}") {
+      EXPECT_EQ(sample.value, 1);
+    }
+  }
+}
+
+TEST_F(MetricsTest, RepliesAreCountedByStatusAndOnlyThoseThatHappened) {
+  reactors_[0].replies[503].add(4);
+  int lines = 0;
+  for (const Sample& sample : parse(render_metrics(node_, "1"))) {
+    if (sample.name != "wellhead_http_replies_total") continue;
+    ++lines;
+    EXPECT_EQ(sample.labels, "{reactor=\"0\",status=\"503\"}");
+    EXPECT_EQ(sample.value, 4);
+  }
+  EXPECT_EQ(lines, 1);
+}
+
+TEST_F(MetricsTest, TheProcessIsMeasured) {
+  const std::vector<Sample> samples = parse(render_metrics(node_, "1"));
+  for (const char* name : {"process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds",
+                           "process_max_fds", "process_start_time_seconds", "process_threads"})
+    EXPECT_GT(sum_of(samples, name), 0) << name;
+}
+
+}  // namespace
+}  // namespace wellhead

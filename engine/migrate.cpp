@@ -1,0 +1,258 @@
+#include "engine/migrate.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+namespace wellhead {
+namespace {
+
+// The letters "wellhead" as a number: the key of the advisory lock, the same in every version.
+constexpr std::int64_t lock_key = 0x77656c6c68656164;
+
+constexpr const char* ledger_statement =
+    "CREATE TABLE IF NOT EXISTS wellhead_migration ("
+    "version integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, "
+    "applied_at timestamptz NOT NULL DEFAULT now(), edition text NOT NULL)";
+
+std::string describe(const DatabaseError& error) {
+  std::string text = error.message;
+  if (!error.sqlstate.empty()) text += fmt::format(" (SQLSTATE {})", error.sqlstate);
+  if (!error.context.empty()) text += fmt::format(", at {}", error.context);
+  return text;
+}
+
+std::string first_value(const DatabaseRows& rows) {
+  return rows.empty() || rows.front().empty() ? std::string() : rows.front().front().value_or("");
+}
+
+int to_version(const std::string& text) {
+  return static_cast<int>(std::strtol(text.c_str(), nullptr, 10));
+}
+
+MigrationState state_of(const Migration& migration, const std::set<std::string>& options) {
+  const bool wanted = migration.option.empty() || options.contains(migration.option);
+  return wanted ? MigrationState::pending : MigrationState::optional;
+}
+
+}  // namespace
+
+std::string_view to_string(MigrationState state) noexcept {
+  switch (state) {
+    case MigrationState::applied:
+      return "applied";
+    case MigrationState::pending:
+      return "pending";
+    case MigrationState::optional:
+      return "optional";
+    case MigrationState::edited:
+      return "edited";
+    case MigrationState::unknown:
+      return "unknown";
+  }
+  return "";
+}
+
+Migrator::Migrator(Database& database, std::span<const Migration> migrations, std::set<std::string> options,
+                   std::function<void(std::string_view)> tell)
+    : database_(database), migrations_(migrations), options_(std::move(options)), tell_(std::move(tell)) {}
+
+std::expected<MigrationReport, std::string> Migrator::up() {
+  if (const Outcome locked = lock(); !locked) return std::unexpected(locked.error());
+  if (const Outcome created = ensure_extension(); !created) return std::unexpected(created.error());
+  if (const auto ledger = database_.run(ledger_statement); !ledger)
+    return std::unexpected(
+        fmt::format("The table wellhead_migration, which records what was applied, cannot be made: {}. "
+                    "Nothing was changed; the "
+                    "role needs the right to create tables.",
+                    describe(ledger.error())));
+  const auto current = edition();
+  if (!current) return std::unexpected(current.error());
+  const auto before = records();
+  if (!before) return std::unexpected(before.error());
+  if (const Outcome safe = refuse_unsafe(*before); !safe) return std::unexpected(safe.error());
+
+  int applied = 0;
+  for (const Migration& migration : migrations_) {
+    const auto record = std::ranges::find(*before, migration.version, &MigrationRecord::version);
+    if (record->state != MigrationState::pending) continue;
+    if (const Outcome done = apply(migration, *current); !done) return std::unexpected(done.error());
+    ++applied;
+  }
+  auto report = status();
+  if (report) report->applied_now = applied;
+  // The lock goes with the session in any case; giving it back at once lets a waiting runner look sooner.
+  (void)database_.query(fmt::format("SELECT pg_advisory_unlock({})", lock_key));
+  return report;
+}
+
+std::expected<MigrationReport, std::string> Migrator::status() {
+  const auto current = edition();
+  if (!current) return std::unexpected(current.error());
+  auto all = records();
+  if (!all) return std::unexpected(all.error());
+  return MigrationReport{*current, std::move(*all), 0};
+}
+
+Migrator::Outcome Migrator::lock() {
+  const auto tried = database_.query(fmt::format("SELECT pg_try_advisory_lock({})", lock_key));
+  if (!tried)
+    return std::unexpected("The migration lock cannot be taken: " + describe(tried.error()) +
+                           ". Nothing was changed.");
+  if (first_value(*tried) == "t") return {};
+  tell_("Another runner is migrating this database; waiting until it is done.");
+  if (const auto waited = database_.query(fmt::format("SELECT pg_advisory_lock({})", lock_key)); !waited)
+    return std::unexpected("Waiting for the other runner failed: " + describe(waited.error()) +
+                           ". Nothing was changed.");
+  return {};
+}
+
+Migrator::Outcome Migrator::ensure_extension() {
+  // The loader defines its settings when it is preloaded, also in databases without the extension.
+  const auto found = database_.query(
+      "SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb'), "
+      "EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb'), "
+      "EXISTS (SELECT FROM pg_settings WHERE name = 'timescaledb.disable_load')");
+  if (!found)
+    return std::unexpected("The server's extensions cannot be read: " + describe(found.error()) + ".");
+  const DatabaseRow& row = found->front();
+  const bool created = row[0] == "t";
+  const bool available = row[1] == "t";
+  const bool preloaded = row[2] == "t";
+  if (created) return {};
+  if (!available || !preloaded) {
+    tell_(fmt::format(
+        "Warning: this server has no TimescaleDB ({}): the tables become plain tables with the same "
+        "indexes, without chunks, and retention and compression will not work on them.",
+        available ? "it is installed, but shared_preload_libraries does not name timescaledb"
+                  : "the extension is not installed"));
+    return {};
+  }
+  if (const auto made = database_.run("CREATE EXTENSION IF NOT EXISTS timescaledb"); !made)
+    return std::unexpected(
+        fmt::format("TimescaleDB is installed on the server, and creating its extension in this database was "
+                    "refused: {}. Nothing "
+                    "was changed; run CREATE EXTENSION timescaledb in this database as its owner or a "
+                    "superuser, then migrate again.",
+                    describe(made.error())));
+  tell_("Created the extension timescaledb in this database.");
+  return {};
+}
+
+std::expected<std::string, std::string> Migrator::edition() {
+  const auto found = database_.query(
+      "SELECT current_setting('server_version'), "
+      "(SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'), "
+      "current_setting('timescaledb.license', true)");
+  if (!found) return std::unexpected("The server's version cannot be read: " + describe(found.error()) + ".");
+  const DatabaseRow& row = found->front();
+  if (!row[1]) return fmt::format("PostgreSQL {} without TimescaleDB", row[0].value_or(""));
+  return fmt::format("TimescaleDB {} ({} edition)", *row[1], row[2] == "apache" ? "Apache" : "Community");
+}
+
+std::expected<DatabaseRows, std::string> Migrator::applied_rows() {
+  const auto refuse = [](const DatabaseError& error) {
+    return std::unexpected("The table wellhead_migration cannot be read: " + describe(error) + ".");
+  };
+  const auto exists = database_.query("SELECT to_regclass('wellhead_migration') IS NOT NULL");
+  if (!exists) return refuse(exists.error());
+  if (first_value(*exists) != "t") return DatabaseRows{};
+  auto rows = database_.query(
+      "SELECT version, name, checksum, to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS\"Z\"'), "
+      "edition "
+      "FROM wellhead_migration ORDER BY version");
+  if (!rows) return refuse(rows.error());
+  return std::move(*rows);
+}
+
+std::expected<std::vector<MigrationRecord>, std::string> Migrator::records() {
+  const auto rows = applied_rows();
+  if (!rows) return std::unexpected(rows.error());
+  std::vector<MigrationRecord> all;
+  for (const Migration& migration : migrations_)
+    all.push_back({migration.version, migration.name, state_of(migration, options_), "", ""});
+  for (const DatabaseRow& row : *rows) {
+    const int version = to_version(row[0].value_or(""));
+    const auto record = std::ranges::find(all, version, &MigrationRecord::version);
+    if (record == all.end()) {
+      all.push_back(
+          {version, row[1].value_or(""), MigrationState::unknown, row[3].value_or(""), row[4].value_or("")});
+      continue;
+    }
+    const Migration& migration = migrations_[static_cast<std::size_t>(record - all.begin())];
+    record->state = row[2] == migration.checksum ? MigrationState::applied : MigrationState::edited;
+    record->applied_at = row[3].value_or("");
+    record->edition = row[4].value_or("");
+  }
+  return all;
+}
+
+Migrator::Outcome Migrator::refuse_unsafe(std::span<const MigrationRecord> records) const {
+  const auto edited = std::ranges::find(records, MigrationState::edited, &MigrationRecord::state);
+  if (edited != records.end())
+    return std::unexpected(
+        fmt::format("The migration {:04}_{} was applied on {} from a file with other content than this "
+                    "binary's, so what the "
+                    "database holds is not known. Nothing was changed; use the wellhead release it was "
+                    "applied with, and make "
+                    "changes in a new migration.",
+                    edited->version, edited->name, edited->applied_at));
+  const auto unknown = std::ranges::find(records, MigrationState::unknown, &MigrationRecord::state);
+  if (unknown == records.end()) return {};
+  tell_(fmt::format(
+      "Warning: the database holds the migration {:04}_{}, which this binary does not know: a newer "
+      "wellhead made it.",
+      unknown->version, unknown->name));
+  if (std::ranges::find(records, MigrationState::pending, &MigrationRecord::state) == records.end())
+    return {};
+  return std::unexpected(
+      "There are migrations to apply, but a newer wellhead has changed this database. Nothing was changed; "
+      "migrate with "
+      "the newest release in use.");
+}
+
+Migrator::Outcome Migrator::apply(const Migration& migration, const std::string& edition) {
+  const Outcome done = apply_in_transaction(migration, edition);
+  if (done) {
+    tell_(fmt::format("Applied {:04}_{}.", migration.version, migration.name));
+    return {};
+  }
+  if (database_.connected()) (void)database_.run("ROLLBACK");
+  return std::unexpected(
+      fmt::format("The migration {:04}_{} failed and was rolled back: {}. The migrations before it stay "
+                  "applied; `wellhead migrate "
+                  "status` lists them.",
+                  migration.version, migration.name, done.error()));
+}
+
+Migrator::Outcome Migrator::apply_in_transaction(const Migration& migration, const std::string& edition) {
+  const std::string ledger_row = fmt::format(
+      "INSERT INTO wellhead_migration (version, name, checksum, edition) VALUES ({}, {}, {}, {})",
+      migration.version, sql_literal(migration.name), sql_literal(migration.checksum), sql_literal(edition));
+  for (const std::string_view statements :
+       {std::string_view("BEGIN"), migration.sql, std::string_view(ledger_row)}) {
+    if (const auto ran = database_.run(statements); !ran) return std::unexpected(describe(ran.error()));
+    if (!database_.in_transaction())
+      return std::unexpected("it ended its own transaction, which a migration must not");
+  }
+  if (const auto committed = database_.run("COMMIT"); !committed)
+    return std::unexpected(describe(committed.error()));
+  return {};
+}
+
+std::string print_report(const MigrationReport& report) {
+  std::size_t name_width = 4;
+  for (const MigrationRecord& record : report.records) name_width = std::max(name_width, record.name.size());
+  std::string text = fmt::format("{}\n{:<7}  {:<{}}  {:<8}  {:<20}  {}\n", report.edition, "version", "name",
+                                 name_width, "state", "applied at", "on");
+  for (const MigrationRecord& record : report.records) {
+    text += fmt::format("{:04}     {:<{}}  {:<8}  {:<20}  {}", record.version, record.name, name_width,
+                        to_string(record.state), record.applied_at, record.edition);
+    text.erase(text.find_last_not_of(' ') + 1);
+    text += '\n';
+  }
+  return text;
+}
+
+}  // namespace wellhead

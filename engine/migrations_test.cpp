@@ -1,0 +1,52 @@
+#include "engine/migrations.hpp"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <regex>
+
+namespace wellhead {
+namespace {
+
+TEST(Migrations, TheEmbeddedFilesAreNumberedAndParse) {
+  const auto migrations = parse_migrations(embedded_migration_files());
+  ASSERT_TRUE(migrations) << migrations.error();
+  ASSERT_GE(migrations->size(), 5U);
+  EXPECT_EQ(migrations->front().name, "progress");
+  EXPECT_EQ(migrations->front().option, "");
+  EXPECT_EQ((*migrations)[4].option, "covering_index");
+}
+
+TEST(Migrations, NoneOfThemEndsTheTransactionItRunsIn) {
+  const std::regex control(R"((^|;)\s*(BEGIN|COMMIT|ROLLBACK|START TRANSACTION|END)\s*;)", std::regex::icase);
+  for (const EmbeddedFile& file : embedded_migration_files()) {
+    // The body of a DO block has a BEGIN and END of PL/pgSQL's, which are no transaction's.
+    const std::string outside =
+        std::regex_replace(std::string(file.content), std::regex(R"(\$\$[^$]*\$\$)"), "");
+    EXPECT_FALSE(std::regex_search(outside, control)) << file.name;
+  }
+}
+
+TEST(Migrations, AGapOrAnOddNameIsRefused) {
+  const std::array<EmbeddedFile, 2> gap{{{"0001_a.sql", ""}, {"0003_b.sql", ""}}};
+  const auto parsed = parse_migrations(gap);
+  ASSERT_FALSE(parsed);
+  EXPECT_EQ(parsed.error(),
+            "The migration 0003_b.sql is out of place: version 0002 was expected, as 0002_name.sql.");
+  for (const char* name : {"1_a.sql", "0001a.sql", "0001_.sql", "0001_a.txt", "x001_a.sql"}) {
+    const std::array<EmbeddedFile, 1> odd{{{name, ""}}};
+    EXPECT_FALSE(parse_migrations(odd)) << name;
+  }
+}
+
+TEST(Migrations, TheFirstLineMakesOneOptional) {
+  const std::array<EmbeddedFile, 1> files{{{"0001_a.sql", "-- option: extra\nSELECT 1;\n"}}};
+  EXPECT_EQ(parse_migrations(files)->front().option, "extra");
+}
+
+TEST(Migrations, TheChecksumIsSha256) {
+  EXPECT_EQ(sha256_hexadecimal("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+}  // namespace
+}  // namespace wellhead

@@ -1,0 +1,20 @@
+// A node for tests of what is shown of one.
+#pragma once
+
+#include "engine/node_view.hpp"
+
+namespace wellhead {
+
+struct FakeNode final : NodeView {
+  std::vector<ReactorReading> reactor_readings;
+  std::vector<ShardReading> shard_readings;
+  bool is_started = true;
+  bool is_stopping = false;
+
+  [[nodiscard]] std::vector<ReactorReading> reactors() const override { return reactor_readings; }
+  [[nodiscard]] std::vector<ShardReading> shards() const override { return shard_readings; }
+  [[nodiscard]] bool started() const override { return is_started; }
+  [[nodiscard]] bool stopping() const override { return is_stopping; }
+};
+
+}  // namespace wellhead

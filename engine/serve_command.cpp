@@ -1,0 +1,240 @@
+// `wellhead serve`: starts the node, then waits for signals.
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstring>
+#include <thread>
+
+#include "base/log.hpp"
+#include "base/unique_fd.hpp"
+#include "engine/commands.hpp"
+#include "engine/config_keys.hpp"
+#include "engine/exit_codes.hpp"
+#include "engine/metrics.hpp"
+#include "engine/pipeline.hpp"
+
+namespace wellhead {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+// Past the drain time a thread may still be in a system call; past this as well, it is stuck.
+constexpr milliseconds stuck_after{10'000};
+// Descriptors beside the clients' connections: rings, event descriptors, listeners, logs; and per thread.
+constexpr std::uint64_t descriptors_reserved = 64;
+constexpr std::uint64_t descriptors_per_thread = 8;
+
+constexpr std::string_view reloadable_key = "log.level";
+
+log::Level level_from(std::string_view name) {
+  if (name == "debug") return log::Level::debug;
+  if (name == "warning") return log::Level::warning;
+  if (name == "error") return log::Level::error;
+  if (name == "off") return log::Level::off;
+  return log::Level::info;
+}
+
+// TERM, INT and HUP as a descriptor. Made before any thread, so that every thread has them blocked.
+UniqueFd block_signals() {
+  std::signal(SIGPIPE, SIG_IGN);
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return UniqueFd(signalfd(-1, &signals, SFD_CLOEXEC));
+}
+
+int read_signal(const UniqueFd& signals) {
+  signalfd_siginfo info{};
+  return read(signals.get(), &info, sizeof info) == sizeof info ? static_cast<int>(info.ssi_signo) : 0;
+}
+
+void raise_descriptor_limit(const Config& config, const ThreadCounts& threads) {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+    log::warning("The limit of open files could not be raised", {{"error", std::strerror(errno)}});
+  const std::uint64_t wanted = std::uint64_t{threads.reactors} * config.net.connections_max +
+                               descriptors_reserved +
+                               descriptors_per_thread * (threads.reactors + threads.shards);
+  if (limit.rlim_max < wanted)
+    log::warning(
+        "The limit of open files is below what limits.connections_max may need: connections past it will be "
+        "refused. Raise the hard limit (ulimit -Hn, LimitNOFILE=) or lower limits.connections_max.",
+        {{"limit", limit.rlim_max}, {"wanted", wanted}});
+}
+
+// Keys whose value differs and which only a restart can change.
+std::string changed_keys(const Config& before, const Config& after) {
+  std::string names;
+  const auto add = [&](std::string_view name) { names += (names.empty() ? "" : ", ") + std::string(name); };
+  for (const ConfigKey& key : config_keys()) {
+    if (key.name != reloadable_key && text_of(before, key) != text_of(after, key)) add(key.name);
+  }
+  if (print_streams(before) != print_streams(after)) add("streams");
+  return names;
+}
+
+class Server {
+ public:
+  Server(LoadedConfig loaded, ConfigFlags flags, UniqueFd signals, steady_clock::time_point born)
+      : loaded_(std::move(loaded)), flags_(std::move(flags)), signals_(std::move(signals)), born_(born) {}
+
+  int run() {
+    log::set_level(level_from(loaded_.config.log_level));
+    for (const std::string& warning : loaded_.warnings) log::warning(warning);
+    auto pipeline = Pipeline::create(loaded_, clock_);
+    if (!pipeline) return fail(pipeline.error());
+    pipeline_ = std::move(*pipeline);
+    raise_descriptor_limit(loaded_.config, pipeline_->threads());
+    if (const auto started = pipeline_->start(); !started) {
+      // Threads that did start must end before what they use does.
+      pipeline_->stop(steady_clock::now());
+      return fail(started.error());
+    }
+    log_start();
+    wait_for_stop();
+    return drain();
+  }
+
+ private:
+  static int fail(const std::string& sentence) {
+    log::error(sentence);
+    return exit_failed;
+  }
+
+  void log_start() const {
+    const auto took = std::chrono::duration_cast<milliseconds>(steady_clock::now() - born_);
+    const Pipeline::Addresses& addresses = pipeline_->addresses();
+    log::info("wellhead is live", {{"version", version_text()},
+                                   {"node", loaded_.config.node_id},
+                                   {"http", addresses.http},
+                                   {"ndjson", addresses.ndjson},
+                                   {"admin", addresses.admin},
+                                   {"reactors", pipeline_->threads().reactors},
+                                   {"shards", pipeline_->threads().shards},
+                                   {"sink", loaded_.config.sink},
+                                   {"start_ms", took.count()}});
+    if (loaded_.config.sink == "null")
+      log::warning(
+          "sink.kind is \"null\": records are counted, acknowledged and thrown away. For measuring only.");
+  }
+
+  void wait_for_stop() {
+    for (;;) {
+      const int signal = read_signal(signals_);
+      if (signal == SIGTERM || signal == SIGINT) return;
+      if (signal == SIGHUP) reload();
+    }
+  }
+
+  // The old configuration stays in force unless the new one is right as a whole.
+  void reload() {
+    const auto fresh = load_config(flags_.sources());
+    if (!fresh) {
+      for (const std::string& error : fresh.error()) log::error(error);
+      return log::error(
+          "The configuration was not reloaded because of the mistakes above; the old one stays in force.");
+    }
+    loaded_.config.log_level = fresh->config.log_level;
+    log::set_level(level_from(loaded_.config.log_level));
+    const std::string waiting = changed_keys(loaded_.config, fresh->config);
+    log::info("Reloaded the configuration", {{"log_level", loaded_.config.log_level}});
+    if (!waiting.empty())
+      log::warning("Some keys that changed take effect only after a restart", {{"keys", waiting}});
+  }
+
+  int drain() {
+    const milliseconds drain_time = loaded_.config.drain_timeout;
+    log::info(
+        "Stopping: nothing new is taken, what was taken is committed and answered. A second TERM stops at "
+        "once.",
+        {{"drain_ms_max", drain_time.count()}});
+    const UniqueFd done(eventfd(0, EFD_CLOEXEC));
+    std::jthread stopper([&] {
+      pipeline_->stop(steady_clock::now() + drain_time);
+      const std::uint64_t one = 1;
+      [[maybe_unused]] const ssize_t wrote = write(done.get(), &one, sizeof one);
+    });
+    wait_for_drain(done, steady_clock::now() + drain_time + stuck_after);
+    stopper.join();
+    log_stop();
+    return exit_ok;
+  }
+
+  void wait_for_drain(const UniqueFd& done, steady_clock::time_point limit) {
+    for (;;) {
+      std::array<pollfd, 2> watched{{{done.get(), POLLIN, 0}, {signals_.get(), POLLIN, 0}}};
+      const auto left = std::chrono::ceil<milliseconds>(limit - steady_clock::now());
+      if (left <= milliseconds::zero()) {
+        log::error(
+            "The node did not stop in its drain time: a thread is stuck. Exiting without it; nothing that "
+            "was "
+            "acknowledged is lost.");
+        _exit(exit_failed);
+      }
+      if (poll(watched.data(), watched.size(), static_cast<int>(left.count())) <= 0) continue;
+      if (watched[0].revents != 0) return;
+      const int signal = read_signal(signals_);
+      if (signal != SIGTERM && signal != SIGINT) continue;
+      log::warning(
+          "Stopped at once by a second signal: records taken and not acknowledged yet are given up.");
+      _exit(exit_second_term);
+    }
+  }
+
+  void log_stop() const {
+    RecordAccount account;
+    for (const ReactorReading& reactor : pipeline_->reactors()) {
+      if (reactor.intake != nullptr) account.add(read_account(*reactor.intake));
+    }
+    log::info("Stopped", {{"received", account.received},
+                          {"committed", account.committed},
+                          {"rejected", account.rejected_count()},
+                          {"abandoned", account.abandoned},
+                          {"queued", account.queued}});
+  }
+
+  LoadedConfig loaded_;
+  ConfigFlags flags_;
+  UniqueFd signals_;
+  steady_clock::time_point born_;
+  SystemClock clock_;
+  std::unique_ptr<Pipeline> pipeline_;
+};
+
+int serve(const ConfigFlags& flags) {
+  const steady_clock::time_point born = steady_clock::now();
+  std::optional<LoadedConfig> loaded = flags.load();
+  if (!loaded) return exit_config;
+  return Server(std::move(*loaded), flags, block_signals(), born).run();
+}
+
+}  // namespace
+
+void add_serve_command(CLI::App& app, const CommandChosen& chosen) {
+  CLI::App* command = app.add_subcommand("serve", "Runs the node");
+  const auto flags = std::make_shared<ConfigFlags>();
+  flags->add_to(*command, true);
+  command->footer(
+      "TERM or INT: takes nothing new, commits and answers what was taken, exits 0 within "
+      "server.drain_timeout.\n"
+      "A second one exits at once with 143. HUP reloads log.level.\n"
+      "The database is given by database.url or database.url_file in the file, WELLHEAD_DATABASE_URL, "
+      "DATABASE_URL or "
+      "the PG… variables; secrets are never flags.");
+  command->callback([=] { chosen([=] { return serve(*flags); }); });
+}
+
+}  // namespace wellhead
