@@ -8,10 +8,6 @@ namespace {
 
 constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
 
-constexpr bool is_space(char byte) noexcept {
-  return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r';
-}
-
 bool is_blank(std::string_view text) noexcept {
   return trimmed(text).empty();
 }
@@ -59,12 +55,6 @@ bool any_line_looks_like_record(std::string_view body) noexcept {
 std::string_view without_byte_order_mark(std::string_view body) noexcept {
   if (body.starts_with(byte_order_mark)) body.remove_prefix(byte_order_mark.size());
   return body;
-}
-
-std::string_view trimmed(std::string_view text) noexcept {
-  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
-  return text;
 }
 
 BodyShape detect_shape(std::string_view body) noexcept {

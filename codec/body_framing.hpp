@@ -9,8 +9,16 @@ namespace wellhead {
 // Without a UTF-8 byte order mark at its start.
 [[nodiscard]] std::string_view without_byte_order_mark(std::string_view body) noexcept;
 
-// Without JSON's whitespace (space, tab, line feed, carriage return) at both ends.
-[[nodiscard]] std::string_view trimmed(std::string_view text) noexcept;
+[[nodiscard]] constexpr bool is_json_space(char byte) noexcept {
+  return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r';
+}
+
+// Without JSON's whitespace at both ends.
+[[nodiscard]] constexpr std::string_view trimmed(std::string_view text) noexcept {
+  while (!text.empty() && is_json_space(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_json_space(text.back())) text.remove_suffix(1);
+  return text;
+}
 
 enum class BodyShape : std::uint8_t {
   empty,   // nothing but whitespace

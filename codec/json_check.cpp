@@ -1,6 +1,9 @@
 #include "codec/json_check.hpp"
 
 #include <algorithm>
+#include <charconv>
+
+#include "codec/body_framing.hpp"
 
 namespace wellhead {
 namespace {
@@ -14,10 +17,6 @@ constexpr std::int64_t exponent_clamp = 1'000'000;  // past both limits; keeps t
 constexpr bool is_digit(char byte) noexcept {
   return static_cast<unsigned char>(byte - '0') < 10;
 }
-constexpr bool is_space(char byte) noexcept {
-  return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r';
-}
-
 // The value of four hexadecimal digits, or -1.
 std::int32_t hex4(const char* at, const char* end) noexcept {
   if (end - at < 4) return -1;
@@ -129,6 +128,23 @@ class Checker {
     return fault_ == JsonFault::none && at_ == end_;
   }
 
+  // How many digits a number has before its decimal point once the exponent is applied; negative: zeros
+  // behind it.
+  std::int64_t run_magnitude() noexcept {
+    take('-');
+    const char* const whole = at_;
+    const std::int64_t whole_digits = digits();
+    std::int64_t zeros = std::find_if(whole, at_, [](char digit) { return digit != '0'; }) - whole;
+    if (take('.')) {
+      const char* const fraction = at_;
+      digits();
+      if (zeros == whole_digits) {
+        zeros += std::find_if(fraction, at_, [](char digit) { return digit != '0'; }) - fraction;
+      }
+    }
+    return whole_digits - zeros + exponent();
+  }
+
  private:
   // The first fault stays, except that a broken text is worse than one that PostgreSQL refuses.
   void fail(JsonFault fault) noexcept {
@@ -139,7 +155,7 @@ class Checker {
   }
   [[nodiscard]] char peek() const noexcept { return at_ == end_ ? '\0' : *at_; }
   void skip_space() noexcept {
-    while (at_ != end_ && is_space(*at_)) ++at_;
+    while (at_ != end_ && is_json_space(*at_)) ++at_;
   }
   bool take(char wanted) noexcept {
     if (at_ == end_ || *at_ != wanted) return false;
@@ -271,6 +287,14 @@ JsonFault check_json(std::string_view text, std::uint32_t depth_max, JsonPurpose
 
 bool is_json_number(std::string_view text) noexcept {
   return Checker(text, 0, JsonPurpose::discard).run_number();
+}
+
+std::optional<double> parse_json_number(std::string_view number) noexcept {
+  double value = 0;
+  if (std::from_chars(number.data(), number.data() + number.size(), value).ec == std::errc{}) return value;
+  // Out of a double's range: too large, or so small that zero is nearest.
+  if (Checker(number, 0, JsonPurpose::discard).run_magnitude() > 0) return std::nullopt;
+  return number.front() == '-' ? -0.0 : 0.0;
 }
 
 UnescapeResult unescape_json(std::string_view content, char* out) noexcept {

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 namespace wellhead {
@@ -31,6 +32,10 @@ enum class JsonPurpose : std::uint8_t {
 
 // Whether `text` is exactly one JSON number.
 [[nodiscard]] bool is_json_number(std::string_view text) noexcept;
+
+// The double nearest to a JSON number of any length; nothing when it is too large for one. REQUIRES
+// is_json_number().
+[[nodiscard]] std::optional<double> parse_json_number(std::string_view number) noexcept;
 
 // Removes the escapes of a JSON string. `content` is what stands between the quotes; `out` has room for as
 // many bytes.

@@ -59,9 +59,10 @@ void RecordDecoder::reset_slots() {
 
 RecordOutcome RecordDecoder::read(ondemand::object& object) {
   reset_slots();
-  for (auto element : object) {
-    ondemand::field field;
-    if (std::move(element).get(field) != simdjson::SUCCESS) return RecordOutcome::broken;
+  for (auto item : object) {
+    if (item.error() != simdjson::SUCCESS) return RecordOutcome::broken;
+    // By reference: a copy would load what was just stored in other pieces, which stalls for every field.
+    ondemand::field&& field = std::move(item).value_unsafe();
     if (read_field(field) == ValueOutcome::broken) return RecordOutcome::broken;
   }
   if (!rejection().active()) check_required();

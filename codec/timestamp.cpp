@@ -1,11 +1,11 @@
 #include "codec/timestamp.hpp"
 
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <cstddef>
 
 #include "base/clock.hpp"
+#include "codec/json_check.hpp"
 
 namespace wellhead {
 namespace {
@@ -155,10 +155,8 @@ Result from_unix_us(std::int64_t unix_us) noexcept {
 
 // For numbers with an exponent, which no clock writes but JSON allows; exact to a double's 53 bits.
 Result parse_epoch_double(std::string_view number, EpochUnit unit) noexcept {
-  double value = 0;
-  const auto [end, fault] = std::from_chars(number.data(), number.data() + number.size(), value);
-  if (fault != std::errc{} || std::abs(value) >= int64_end)
-    return std::unexpected(TimestampFault::out_of_range);
+  const double value = parse_json_number(number).value_or(int64_end);
+  if (std::abs(value) >= int64_end) return std::unexpected(TimestampFault::out_of_range);
   if (unit == EpochUnit::by_magnitude) unit = unit_by_magnitude(static_cast<std::uint64_t>(std::abs(value)));
   const double us = unit == EpochUnit::nanoseconds ? value / 1000 : value * static_cast<double>(us_per(unit));
   if (std::abs(us) >= int64_end) return std::unexpected(TimestampFault::out_of_range);
