@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <utility>
 
 #include "engine/config_check.hpp"
 #include "engine/config_keys.hpp"
@@ -161,17 +162,19 @@ class Loader {
 
   // --- what is not one key ---
 
-  // A stream of the file replaces the built-in one of the same name.
+  // A stream of the file takes the place of the built-in one of the same name.
   void choose_streams() {
+    std::vector<PlacedStream> own = std::exchange(streams_, {});
     if (loaded_.config.builtin_streams) {
-      std::vector<PlacedStream> builtin;
-      for (StreamConfig& stream : builtin_streams()) {
-        const bool replaced = std::ranges::any_of(
-            streams_, [&](const PlacedStream& own) { return own.config.name == stream.name; });
-        if (!replaced) builtin.push_back({std::move(stream), "built in"});
-      }
-      streams_.insert(streams_.begin(), std::make_move_iterator(builtin.begin()),
-                      std::make_move_iterator(builtin.end()));
+      for (StreamConfig& stream : builtin_streams()) streams_.push_back({std::move(stream), "built in"});
+    }
+    for (PlacedStream& stream : own) {
+      const auto replaced = std::ranges::find_if(
+          streams_, [&](const PlacedStream& known) { return known.config.name == stream.config.name; });
+      if (replaced == streams_.end())
+        streams_.push_back(std::move(stream));
+      else
+        *replaced = std::move(stream);
     }
     for (const PlacedStream& stream : streams_) loaded_.config.streams.push_back(stream.config);
   }

@@ -214,8 +214,8 @@ TEST_F(ConfigTest, AnUnreadableUrlFileIsRefusedWithoutShowingAnythingElse) {
 }
 
 TEST_F(ConfigTest, ABrokenDatabaseUrlIsRefusedWithoutRepeatingIt) {
-  const std::string error = error_of("[database]\nurl = \"postgresql://user:pass%zz@host/db\"\n");
-  EXPECT_EQ(error.find("pass"), std::string::npos) << error;
+  const std::string error = error_of("[database]\nurl = \"postgresql://user:hidden%zz@host/db\"\n");
+  EXPECT_EQ(error.find("hidden"), std::string::npos) << error;
   EXPECT_TRUE(error.starts_with("wellhead.toml:2:7: database")) << error;
 }
 
@@ -245,6 +245,32 @@ TEST_F(ConfigTest, TheLongestRowIsTheSumOfItsColumnsWithinABatch) {
   stream.columns.push_back(text);
   EXPECT_GE(longest_row_bytes(stream), 32U + 2 + 4 + 100);
   EXPECT_LE(longest_row_bytes(stream), 32U + 2 + 4 + 101 + 8);
+}
+
+TEST_F(ConfigTest, AStreamOfABuiltInOnesNameTakesItsPlaceAndOthersFollow) {
+  const std::string columns =
+      "[[streams.NAME.columns]]\nname = \"d\"\ntype = \"text\"\n[[streams.NAME.columns]]\nname = \"t\"\ntype "
+      "= "
+      "\"timestamptz\"\n";
+  const auto stream = [&](const std::string& name) {
+    std::string text = "[streams.NAME]\ntable = \"own\"\ndevice = \"d\"\ntime = \"t\"\n" + columns;
+    for (std::size_t at = text.find("NAME"); at != std::string::npos; at = text.find("NAME"))
+      text.replace(at, 4, name);
+    return text;
+  };
+  const auto loaded = load_file(stream("esp_telemetry") + stream("another"));
+  ASSERT_TRUE(loaded) << testing::PrintToString(loaded.error());
+  ASSERT_EQ(loaded->config.streams.size(), 4U);
+  EXPECT_EQ(loaded->config.streams[1].name, "esp_telemetry");
+  EXPECT_EQ(loaded->config.streams[1].table, "own");
+  EXPECT_EQ(loaded->config.streams[3].name, "another");
+  const auto alone =
+      load_file("[ndjson]\nstream = \"another\"\n[streams]\nbuiltin = false\n" + stream("another"));
+  ASSERT_TRUE(alone) << testing::PrintToString(alone.error());
+  EXPECT_EQ(alone->config.streams.size(), 1U);
+  EXPECT_EQ(error_of("[streams]\nbuiltin = false\n[ndjson]\nlisten = \"off\"\n"),
+            "wellhead.toml:2:11: streams.builtin = false leaves no stream; write a [streams.NAME] table or "
+            "set it to true.");
 }
 
 TEST_F(ConfigTest, AStreamWhoseRowsDoNotFitABatchIsRefused) {

@@ -51,9 +51,9 @@ class Exposition {
     add(name, help, MetricType::Gauge, std::move(labels), value);
   }
 
-  // `scale` turns the recorded unit into the exported one.
+  // `per_unit` recorded units make an exported one: dividing by it gives bounds that print as they are meant.
   void histogram(std::string_view name, std::string_view help, const Histogram& values,
-                 std::span<const std::uint64_t> bounds, double scale) {
+                 std::span<const std::uint64_t> bounds, double per_unit) {
     prometheus::ClientMetric metric;
     // The total is counted from the same buckets, in the same pass: a record() in between must not show as a
     // bucket above the total.
@@ -62,11 +62,11 @@ class Exposition {
     for (const std::uint64_t bound : bounds) {
       for (const std::size_t last = Histogram::bucket_of(bound); bucket <= last; ++bucket)
         cumulative += values.count_in(bucket);
-      metric.histogram.bucket.push_back({cumulative, static_cast<double>(bound) * scale});
+      metric.histogram.bucket.push_back({cumulative, static_cast<double>(bound) / per_unit});
     }
     for (; bucket < Histogram::bucket_count; ++bucket) cumulative += values.count_in(bucket);
     metric.histogram.sample_count = cumulative;
-    metric.histogram.sample_sum = static_cast<double>(values.sum()) * scale;
+    metric.histogram.sample_sum = static_cast<double>(values.sum()) / per_unit;
     family(name, help, MetricType::Histogram).metric.push_back(std::move(metric));
   }
 
@@ -202,7 +202,7 @@ void add_reactors(Exposition& exposition, const NodeView& node) {
   }
   exposition.histogram("wellhead_request_duration_seconds",
                        "From the last byte of a request to its outcome, all reactors.", *latency,
-                       latency_bounds_us, 1e-6);
+                       latency_bounds_us, 1e6);
 }
 
 void add_shard_state(Exposition& exposition, const ShardReading& shard) {
@@ -225,7 +225,7 @@ void add_shards(Exposition& exposition, const NodeView& node) {
     rows->merge(shard.stats->flush_rows);
   }
   exposition.histogram("wellhead_flush_duration_seconds", "From gathering a flush to its commit, all shards.",
-                       *latency, latency_bounds_us, 1e-6);
+                       *latency, latency_bounds_us, 1e6);
   exposition.histogram("wellhead_flush_rows", "Rows of a flush, all shards.", *rows, rows_bounds, 1.0);
 }
 
