@@ -7,7 +7,7 @@
 namespace wellhead {
 
 struct PostgresOptions {
-  std::string connection;                 // libpq URI or keywords; empty: the PG* environment variables
+  std::string connection = {};            // libpq URI or keywords; empty: the PG* environment variables
   std::string node_id = "wellhead";       // names this node's rows in wellhead_progress; one node, one name
   std::string synchronous_commit = "on";  // as PostgreSQL's setting of that name
   std::chrono::milliseconds connect_timeout{10'000};

@@ -44,9 +44,11 @@ std::string receive(int fd) {
 
 }  // namespace
 
-LinkProxy::LinkProxy(unsigned port)
-    : server_port_(port), listener_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-  sockaddr_in address = loopback(0);
+LinkProxy::LinkProxy(unsigned server_port, unsigned own_port)
+    : server_port_(server_port), listener_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  const int reuse = 1;
+  setsockopt(listener_.get(), SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof reuse);
+  sockaddr_in address = loopback(own_port);
   socklen_t length = sizeof address;
   auto* const generic = reinterpret_cast<sockaddr*>(&address);
   if (bind(listener_.get(), generic, length) != 0 || listen(listener_.get(), 16) != 0 ||

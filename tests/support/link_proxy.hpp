@@ -27,8 +27,8 @@ class LinkProxy {
         false;  // the server's side stays open until release(): a half-open connection
   };
 
-  // Forwards to `port` of 127.0.0.1.
-  explicit LinkProxy(unsigned port);
+  // Listens on `own_port` of 127.0.0.1, 0: any free one, and forwards to `server_port` there.
+  explicit LinkProxy(unsigned server_port, unsigned own_port = 0);
   ~LinkProxy();
 
   [[nodiscard]] unsigned port() const noexcept { return port_; }

@@ -1,0 +1,132 @@
+// Rows a second of one committer into the telemetry hypertable, against psql's \copy of the same rows in the
+// same run.
+//
+//   WELLHEAD_TEST_DATABASE_URL=… sink_benchmark [rows] [devices]
+//
+// Rounds are interleaved, so that both sides see the same machine; the best round of each counts.
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <map>
+
+#include "sink/postgres_committer.hpp"
+#include "sink/test_rows.hpp"
+#include "tests/support/test_database.hpp"
+
+namespace wellhead {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr std::size_t rows_per_batch = 1'000;
+constexpr int rounds = 3;
+
+std::vector<std::unique_ptr<Batch>> make_batches(std::size_t rows, std::size_t devices) {
+  std::vector<std::unique_ptr<Batch>> batches;
+  for (std::size_t row = 0; row < rows; ++row) {
+    if (row % rows_per_batch == 0) batches.push_back(test::make_batch(256U << 10));
+    const auto time = test::base_time_us + static_cast<std::int64_t>(row / devices) * 1'000'000 +
+                      static_cast<std::int64_t>(row % devices) * 37;
+    char device[16];
+    std::snprintf(device, sizeof device, "well-%05u", static_cast<unsigned>(row * 7'919 % devices));
+    test::add_telemetry(*batches.back(), device, time, static_cast<float>(row % 1'000));
+  }
+  return batches;
+}
+
+double seconds_since(steady_clock::time_point start) {
+  return std::chrono::duration<double>(steady_clock::now() - start).count();
+}
+
+double commit_all(const std::string& connection, const std::string& synchronous_commit,
+                  const std::vector<std::unique_ptr<Batch>>& batches, std::size_t rows_per_flush) {
+  const std::atomic<bool> stopping{false};
+  PostgresOptions options{.connection = connection};
+  options.synchronous_commit = synchronous_commit;
+  const auto committer = make_postgres_committer(options, 0, test::shipped_schemas());
+  ShardState state = ShardState::starting;
+  std::string problem;
+  if (!committer->prepare(stopping, state, problem)) throw std::runtime_error(problem);
+  const auto start = steady_clock::now();
+  std::vector<Batch*> flush;
+  for (const auto& batch : batches) {
+    flush.push_back(batch.get());
+    if (flush.size() * rows_per_batch < rows_per_flush && batch != batches.back()) continue;
+    if (committer->commit(flush, stopping, problem) != FlushOutcome::committed)
+      throw std::runtime_error(problem);
+    flush.clear();
+  }
+  return seconds_since(start);
+}
+
+void write_copy_file(const std::string& path, const std::vector<std::unique_ptr<Batch>>& batches,
+                     bool sorted) {
+  std::vector<Batch*> all;
+  for (const auto& batch : batches) all.push_back(batch.get());
+  Flush flush(test::shipped_schemas());
+  flush.assign(all);
+  const auto rows = flush.rows(test::telemetry_stream);
+  std::vector<SortedRow> order(rows.begin(), rows.end());
+  if (!sorted) std::ranges::sort(order, {}, &SortedRow::arrival);
+  std::ofstream file(path, std::ios::binary);
+  file << copy_binary::header;
+  for (const SortedRow& row : order) {
+    const auto tuple = tuple_of(row);
+    file.write(reinterpret_cast<const char*>(tuple.data()), static_cast<std::streamsize>(tuple.size()));
+  }
+  file << copy_binary::trailer;
+}
+
+double psql_copy(const TestDatabase& database, const std::string& path) {
+  std::string statement = test::shipped_schemas()[test::telemetry_stream]->copy_statement();
+  statement.replace(statement.find("STDIN"), 5, "'" + path + "'");
+  const std::string script = path + ".sql";
+  std::ofstream(script) << "\\" << statement.replace(0, 4, "copy") << '\n';
+  const std::string command =
+      "psql -q -v ON_ERROR_STOP=1 -f " + script + " \"" + database.connection() + "\"";
+  const auto start = steady_clock::now();
+  if (std::system(command.c_str()) != 0) throw std::runtime_error("psql failed");
+  return seconds_since(start);
+}
+
+void run(std::size_t rows, std::size_t devices) {
+  TestDatabase database;
+  database.create_shipped_tables();
+  const auto batches = make_batches(rows, devices);
+  const std::string path = std::filesystem::temp_directory_path() / (database.name() + ".copy");
+  std::map<std::string, double> best;
+  const auto measure = [&](const std::string& name, auto&& action) {
+    database.execute("TRUNCATE telemetry");
+    database.execute("CHECKPOINT");
+    const double rate = static_cast<double>(rows) / action();
+    best[name] = std::max(best[name], rate);
+  };
+  for (int round = 0; round < rounds; ++round) {
+    for (const std::size_t flush : {1'000U, 10'000U, 50'000U, 200'000U})
+      for (const char* mode : {"on", "off"})
+        measure("committer, " + std::to_string(flush) + " rows a flush, synchronous_commit " + mode,
+                [&] { return commit_all(database.connection(), mode, batches, flush); });
+    for (const bool sorted : {false, true}) {
+      write_copy_file(path, batches, sorted);
+      measure(sorted ? "psql \\copy, all rows sorted" : "psql \\copy, rows as they arrive",
+              [&] { return psql_copy(database, path); });
+    }
+  }
+  std::filesystem::remove(path);
+  std::filesystem::remove(path + ".sql");
+  for (const auto& [name, rate] : best) std::cout << static_cast<long>(rate) << " rows/s  " << name << '\n';
+}
+
+}  // namespace
+}  // namespace wellhead
+
+int main(int argc, char** argv) {
+  if (!wellhead::TestDatabase::available()) {
+    std::cerr << "needs a TimescaleDB: set " << wellhead::TestDatabase::url_variable
+              << " to a superuser's URL\n";
+    return 1;
+  }
+  wellhead::run(argc > 1 ? std::stoul(argv[1]) : 1'000'000, argc > 2 ? std::stoul(argv[2]) : 1'000);
+}
