@@ -14,7 +14,7 @@
 
 namespace wellhead::loadgen {
 
-inline constexpr std::size_t record_text_bytes_max = 512;  // of a rendered line; checked when it is built
+inline constexpr std::size_t record_text_bytes_max = 768;  // of a rendered line; checked when it is built
 
 // The ways a record is made bad on purpose. Each breaks one record and leaves its line a line.
 enum class BadKind : std::uint8_t {

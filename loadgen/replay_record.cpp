@@ -2,6 +2,7 @@
 
 #include <simdjson.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 
@@ -45,10 +46,17 @@ std::optional<std::int64_t> timestamp_of(element value) {
   return std::nullopt;
 }
 
-bool says_fahrenheit(element record) {
+// `number` in the unit the record names for its temperature, as °C.
+ExpectedNumber temperature_of(element record, double number) {
   std::string_view unit;
-  if (record["temperature_unit"].get(unit) != simdjson::SUCCESS) return false;
-  return unit == "F" || unit == "degF" || unit == "°F" || unit == "f" || unit == "fahrenheit";
+  if (record["temperature_unit"].get(unit) != simdjson::SUCCESS) return {.value = number};
+  constexpr std::array<std::string_view, 6> fahrenheit{"F", "f", "degF", "°F", "fahrenheit", "Fahrenheit"};
+  constexpr std::array<std::string_view, 3> kelvin{"K", "kelvin", "Kelvin"};
+  if (std::ranges::find(fahrenheit, unit) != fahrenheit.end()) {
+    return {.value = (number - 32.0) * 5.0 / 9.0, .converted = true};
+  }
+  if (std::ranges::find(kelvin, unit) != kelvin.end()) return {.value = number - 273.15, .converted = true};
+  return {.value = number};
 }
 
 ExpectedValue value_of(element record, const ReplayColumn& column) {
@@ -60,10 +68,7 @@ ExpectedValue value_of(element record, const ReplayColumn& column) {
   switch (column.kind) {
     case ReplayColumnKind::real:
       if (value.get(number) != simdjson::SUCCESS) return std::monostate{};
-      if (column.name == "temperature" && says_fahrenheit(record)) {
-        return ExpectedNumber{.value = (number - 32.0) * 5.0 / 9.0, .converted = true};
-      }
-      return ExpectedNumber{.value = number};
+      return column.name == "temperature" ? temperature_of(record, number) : ExpectedNumber{.value = number};
     case ReplayColumnKind::bigint:
       return value.get(whole) == simdjson::SUCCESS ? ExpectedValue{whole} : ExpectedValue{};
     case ReplayColumnKind::text:

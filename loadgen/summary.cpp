@@ -32,16 +32,18 @@ void add_counters(Summary& summary, const LedgerCounters& counters) {
   summary.protocol_errors += counters.protocol_errors.value();
 }
 
+// In a closed loop the rate is what was answered over the time it took. An open loop has its time given:
+// there the answers that come a moment after its end count as in time, and those that come later stretch it.
 void judge_rate(Summary& summary, const Schedule& schedule, std::int64_t last_answer_ns) {
   const double answered = static_cast<double>(summary.acknowledged + summary.rejected);
   summary.duration_s = std::max(0.0, ns_to_seconds(last_answer_ns - schedule.start_ns()));
-  summary.rate = summary.duration_s > 0 ? answered / summary.duration_s : 0;
   summary.target_rate = schedule.target_rate();
-  if (summary.target_rate <= 0) return;
-  // Interrupted: what was due until then is what counts, and that took the time it took.
-  const double planned_s = summary.interrupted ? 0 : schedule.planned_s();
-  const double counted_s = std::max({planned_s, summary.duration_s - answer_grace_s, 1e-9});
-  summary.rate_held = answered / counted_s >= rate_held_share * summary.target_rate;
+  double counted_s = summary.duration_s;
+  if (summary.target_rate > 0 && !summary.interrupted) {
+    counted_s = std::max(schedule.planned_s(), summary.duration_s - answer_grace_s);
+  }
+  summary.rate = counted_s > 0 ? answered / counted_s : 0;
+  if (summary.target_rate > 0) summary.rate_held = summary.rate >= rate_held_share * summary.target_rate;
 }
 
 }  // namespace
