@@ -204,18 +204,26 @@ void Pipeline::stop(steady_clock::time_point deadline) {
     });
     // Shards that cannot commit in time give their batches back while there is still time to tell the
     // clients. The reactors have long stopped sending by then.
-    if (!reactors.wait_until(deadline - answer_time)) {
-      log::warning(
-          "The drain time is nearly over: records that are not committed yet are given up. None of them was "
-          "acknowledged.");
-      for (const auto& shard : shards_) shard->request_stop(steady_clock::now());
-    }
+    if (!reactors.wait_until(deadline - answer_time)) give_up();
   }
   for (const auto& shard : shards_) shard->request_stop(deadline);
   for (const auto& shard : shards_) shard->join();
   if (!admin_) return;
   admin_->request_stop(std::max(deadline, steady_clock::now()) + admin_stop_time);
   admin_->join();
+}
+
+void Pipeline::give_up() {
+  std::int64_t queued = 0;
+  for (const Front& front : fronts_) queued += front.intake->records_pending.value();
+  if (queued > 0)
+    log::warning(
+        "The drain time is nearly over: records that are not committed yet are given up, and their clients "
+        "are "
+        "told. None of them was acknowledged.",
+        {{"records", queued}});
+  for (const auto& shard : shards_) shard->request_stop(steady_clock::now());
+  for (const auto& shard : shards_) shard->join();
 }
 
 std::vector<ReactorReading> Pipeline::reactors() const {

@@ -65,6 +65,8 @@ class Pipeline final : public NodeView {
   [[nodiscard]] Outcome create_reactor(std::uint32_t index);
   [[nodiscard]] Outcome create_admin();
   [[nodiscard]] std::unique_ptr<Committer> make_committer(std::uint32_t shard);
+  // Stops the shards without waiting for the database.
+  void give_up();
   [[nodiscard]] int processor_for(std::uint32_t thread) const;
 
   const LoadedConfig& loaded_;

@@ -28,7 +28,9 @@ constexpr std::chrono::milliseconds abort_timeout{1'000};
 unsigned completion_entries(const NetLimits& limits) {
   const std::uint64_t wanted =
       std::uint64_t{completions_per_connection} * limits.connections_max + limits.receive_buffers;
-  return static_cast<unsigned>(std::min<std::uint64_t>(std::bit_ceil(wanted), completion_entries_max));
+  // The kernel refuses a ring with fewer completions than submissions.
+  return static_cast<unsigned>(
+      std::clamp<std::uint64_t>(std::bit_ceil(wanted), submission_entries, completion_entries_max));
 }
 
 std::int64_t steady_ns() {
