@@ -19,9 +19,6 @@ namespace ondemand = simdjson::ondemand;
 constexpr double exact_integer_max =
     9'007'199'254'740'992.0;  // 2^53: every whole number up to it is a double
 
-// A number of this many bytes, whitespace behind it included, has at most 19 digits.
-constexpr std::size_t exact_token_bytes_max = 19;
-
 // The value's text up to the next structural character, without whitespace behind it. For an object or array
 // this is its opening bracket only.
 std::string_view token_of(ondemand::value& value) noexcept {
@@ -117,7 +114,7 @@ void FieldDecoder::start_request(std::int64_t window_begin_us, std::int64_t wind
   time_column_ = time_column;
 }
 
-ValueOutcome FieldDecoder::decode(ondemand::value& value, const ColumnPlan& plan, Slot& slot) {
+ValueOutcome FieldDecoder::decode_any(ondemand::value& value, const ColumnPlan& plan, Slot& slot) {
   const char first = *value.raw_json_token().data();
   switch (plan.type) {
     case ColumnType::real:
@@ -166,8 +163,7 @@ ValueOutcome FieldDecoder::skip(std::string_view text) {
   return fault(check_json(text, depth_max_ - 1, JsonPurpose::discard), {});
 }
 
-// simdjson checks the number's grammar. Numbers with more digits than 64 bits hold are left to our own
-// reading: version 3.0.1 takes 0.30000000000000004440892098500626 for 4.7e-14.
+// simdjson checks the grammar of the numbers it reads.
 ValueOutcome FieldDecoder::decode_floating(ondemand::value& value, const ColumnPlan& plan, Slot& slot) {
   double number = 0;
   const bool is_short = value.raw_json_token().size() <= exact_token_bytes_max;

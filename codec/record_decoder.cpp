@@ -57,7 +57,7 @@ void RecordDecoder::reset_slots() {
   previous_key_ = static_cast<std::uint16_t>(index_->keys().size());
 }
 
-RecordOutcome RecordDecoder::read(ondemand::object& object) {
+[[gnu::flatten]] RecordOutcome RecordDecoder::read(ondemand::object& object) {
   reset_slots();
   for (auto item : object) {
     if (item.error() != simdjson::SUCCESS) return RecordOutcome::broken;
@@ -105,12 +105,11 @@ ValueOutcome RecordDecoder::read_field(ondemand::field& field) {
 
 // False when the key is not a JSON string.
 bool RecordDecoder::find_key(const char* raw, std::uint16_t& index, std::string_view& key) {
+  index = index_->find_in_place(raw, key);
+  if (index != no_index || !key.empty()) return true;
   bool has_escapes = false;
   key = key_content(raw, has_escapes);
-  if (!has_escapes) {
-    index = index_->find(key);
-    return true;
-  }
+  if (!has_escapes) return true;
   std::string_view unescaped;
   const JsonFault fault = fields_.unescape(key, unescaped);
   if (fault == JsonFault::none) index = index_->find(unescaped);

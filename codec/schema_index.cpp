@@ -1,9 +1,7 @@
 #include "codec/schema_index.hpp"
 
-#include <xxhash.h>
-
 #include <algorithm>
-#include <cmath>
+#include <bit>
 
 #include "base/assert.hpp"
 
@@ -29,22 +27,20 @@ FieldEncoding encoding_of(ColumnType type) noexcept {
   WELLHEAD_ASSERT(!"a column type without an encoding");
 }
 
-std::size_t first_probe(std::string_view key, std::size_t table_size) noexcept {
-  return XXH3_64bits(key.data(), key.size()) & (table_size - 1);
+KeyHead head_of(std::string_view key) noexcept {
+  char bytes[KeyHead::bytes] = {};
+  std::copy_n(key.data(), std::min(key.size(), KeyHead::bytes), bytes);
+  if (key.size() < KeyHead::bytes) bytes[key.size()] = '"';
+  return KeyHead::load(bytes);
 }
 
 }  // namespace
 
-KeyEntry::KeyEntry(std::string_view key) : text(key) {
+KeyEntry::KeyEntry(std::string_view key) : text(key), head(head_of(key)) {
   WELLHEAD_ASSERT(!key.empty() && key.size() <= key_bytes_max);
-  char bytes[head_bytes] = {};
-  char mask[head_bytes] = {};
-  const std::string quoted = text + '"';
-  const std::size_t count = std::min(quoted.size(), head_bytes);
-  std::copy_n(quoted.data(), count, bytes);
-  std::fill_n(mask, count, '\xFF');
-  std::memcpy(head, bytes, sizeof(head));
-  std::memcpy(head_mask, mask, sizeof(head_mask));
+  char ones[KeyHead::bytes] = {};
+  std::fill_n(ones, std::min(key.size() + 1, KeyHead::bytes), '\xFF');
+  mask = KeyHead::load(ones);
 }
 
 SchemaIndex::SchemaIndex(const StreamConfig& config) {
@@ -67,6 +63,7 @@ void SchemaIndex::add_column(const ColumnConfig& column) {
   const bool converts = unit != nullptr && (unit_slot != no_index || !unit->same_scale(*input_unit));
   plans_.push_back({.type = column.type,
                     .encoding = encoding_of(column.type),
+                    .plain_real = column.type == ColumnType::real && !converts,
                     .converts = converts,
                     .column = index,
                     .unit_slot = unit_slot,
@@ -111,14 +108,14 @@ KeyEntry& SchemaIndex::key_entry(std::string_view key) {
 void SchemaIndex::build_table() {
   table_.assign(std::bit_ceil(keys_.size() * 2), no_index);
   for (std::uint16_t index = 0; index < keys_.size(); ++index) {
-    std::size_t probe = first_probe(keys_[index].text, table_.size());
+    std::size_t probe = keys_[index].head.hash() & (table_.size() - 1);
     while (table_[probe] != no_index) probe = (probe + 1) & (table_.size() - 1);
     table_[probe] = index;
   }
 }
 
 std::uint16_t SchemaIndex::find(std::string_view key) const noexcept {
-  std::size_t probe = first_probe(key, table_.size());
+  std::size_t probe = head_of(key).hash() & (table_.size() - 1);
   while (table_[probe] != no_index && keys_[table_[probe]].text != key)
     probe = (probe + 1) & (table_.size() - 1);
   return table_[probe];

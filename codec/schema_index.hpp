@@ -2,6 +2,7 @@
 // slot.
 #pragma once
 
+#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -34,6 +35,7 @@ struct Slot {
 struct ColumnPlan {
   ColumnType type;
   FieldEncoding encoding;
+  bool plain_real;          // a real without units to convert
   bool converts;            // its value waits for the record's end: the unit may follow it
   std::uint16_t column;     // index in Schema::columns(), and of its slot
   std::uint16_t unit_slot;  // which unit key names its unit; no_index: none
@@ -43,28 +45,74 @@ struct ColumnPlan {
   const ColumnConfig* config;
 };
 
+// The first bytes of a key and its closing quote, in two words; zeros behind them.
+struct KeyHead {
+  static constexpr std::size_t bytes = 2 * sizeof(std::uint64_t);
+  std::uint64_t words[2] = {0, 0};
+
+  // Reads `bytes` bytes.
+  [[nodiscard]] static KeyHead load(const char* raw) noexcept {
+    KeyHead head;
+    std::memcpy(head.words, raw, sizeof(head.words));
+    return head;
+  }
+  // How many bytes come before the first quote or backslash; `bytes` when there is none.
+  [[nodiscard]] std::size_t plain_bytes() const noexcept {
+    const std::uint64_t first = stop_bytes(words[0]);
+    if (first != 0) return static_cast<std::size_t>(std::countr_zero(first)) / 8;
+    const std::uint64_t second = stop_bytes(words[1]);
+    if (second != 0) return sizeof(std::uint64_t) + static_cast<std::size_t>(std::countr_zero(second)) / 8;
+    return bytes;
+  }
+  // Turns all bytes but the first `count` to zero.
+  void keep(std::size_t count) noexcept {
+    static constexpr auto ones_then_zeros = [] {
+      std::array<unsigned char, 2 * bytes> mask{};
+      for (std::size_t index = 0; index < bytes; ++index) mask[index] = 0xFF;
+      return mask;
+    }();
+    std::uint64_t mask[2];
+    std::memcpy(mask, ones_then_zeros.data() + (bytes - count), sizeof(mask));
+    words[0] &= mask[0];
+    words[1] &= mask[1];
+  }
+  [[nodiscard]] std::size_t hash() const noexcept {
+    constexpr std::uint64_t odd_1 = 0x9E37'79B9'7F4A'7C15, odd_2 = 0xC2B2'AE3D'27D4'EB4F;
+    const std::uint64_t mixed = (words[0] * odd_1) ^ (words[1] * odd_2);
+    return static_cast<std::size_t>(mixed >> 32);
+  }
+
+ private:
+  // The high bit of each byte that is a quote or a backslash, counted from the first byte in memory as the
+  // lowest. Bits above the first one set may be wrong: a borrow runs upwards.
+  [[nodiscard]] static std::uint64_t stop_bytes(std::uint64_t word) noexcept {
+    constexpr std::uint64_t each = 0x0101'0101'0101'0101;
+    if constexpr (std::endian::native == std::endian::big) word = __builtin_bswap64(word);
+    const std::uint64_t quotes = word ^ (each * '"');
+    const std::uint64_t backslashes = word ^ (each * '\\');
+    return (((quotes - each) & ~quotes) | ((backslashes - each) & ~backslashes)) & (each * 0x80);
+  }
+};
+
 // One JSON key: what it is read into, either a column or a unit's name.
 struct KeyEntry {
-  // The first bytes of the key and its closing quote, for a comparison in place by two loads.
-  static constexpr std::size_t head_bytes = 16;
-
   std::string text;
-  std::uint64_t head[2] = {0, 0};
-  std::uint64_t head_mask[2] = {0, 0};
+  KeyHead head;  // as it stands in a record written without escapes
+  KeyHead mask;  // all ones where head counts
   std::uint16_t column = no_index;
   std::uint16_t unit_slot = no_index;
 
   explicit KeyEntry(std::string_view key);
 
   // Whether a key starts at `raw` (behind its opening quote) that is this one, written without escapes. Reads
-  // up to key_bytes_max + 1 bytes, at least head_bytes.
+  // up to key_bytes_max + 1 bytes, at least KeyHead::bytes.
   [[nodiscard]] bool matches(const char* raw) const noexcept {
-    std::uint64_t loaded[2];
-    std::memcpy(loaded, raw, sizeof(loaded));
-    if (((loaded[0] ^ head[0]) & head_mask[0]) != 0 || ((loaded[1] ^ head[1]) & head_mask[1]) != 0)
-      return false;
-    if (text.size() < head_bytes) return true;
-    return std::memcmp(raw + head_bytes, text.data() + head_bytes, text.size() - head_bytes) == 0 &&
+    const KeyHead loaded = KeyHead::load(raw);
+    if (((loaded.words[0] ^ head.words[0]) & mask.words[0]) != 0) return false;
+    if (((loaded.words[1] ^ head.words[1]) & mask.words[1]) != 0) return false;
+    if (text.size() < KeyHead::bytes) return true;
+    return std::memcmp(raw + KeyHead::bytes, text.data() + KeyHead::bytes, text.size() - KeyHead::bytes) ==
+               0 &&
            raw[text.size()] == '"';
   }
 };
@@ -77,8 +125,25 @@ class SchemaIndex {
 
   [[nodiscard]] const std::vector<ColumnPlan>& plans() const noexcept { return plans_; }
   [[nodiscard]] const std::vector<KeyEntry>& keys() const noexcept { return keys_; }
-  // The index in keys(), or no_index.
+  // The index in keys(), or no_index. `key` without its quotes, its escapes removed.
   [[nodiscard]] std::uint16_t find(std::string_view key) const noexcept;
+
+  // The same for a key as it stands in a record, behind its opening quote, without knowing its length first.
+  // `key` is set to it where that was found on the way; it stays empty where the key is long, has escapes or
+  // is empty.
+  [[nodiscard]] std::uint16_t find_in_place(const char* raw, std::string_view& key) const noexcept {
+    KeyHead head = KeyHead::load(raw);
+    const std::size_t plain_bytes = head.plain_bytes();
+    if (plain_bytes < KeyHead::bytes) {
+      if (raw[plain_bytes] == '\\') return no_index;
+      key = {raw, plain_bytes};
+      head.keep(plain_bytes + 1);
+    }
+    std::size_t probe = head.hash() & (table_.size() - 1);
+    while (table_[probe] != no_index && !keys_[table_[probe]].matches(raw))
+      probe = (probe + 1) & (table_.size() - 1);
+    return table_[probe];
+  }
 
   // A record's slots before its first field: nulls and default values.
   [[nodiscard]] const std::vector<Slot>& blank() const noexcept { return blank_; }

@@ -90,7 +90,10 @@ Decoded decode(const Schema& schema, std::string_view body, BodyFormat format, D
 SchemaPointer compile(StreamConfig config) {
   auto schema = Schema::compile(std::move(config), 0);
   EXPECT_TRUE(schema.has_value()) << schema.error();
-  return schema.value_or(nullptr);
+  // Errors name fields by pointing into their schema, so every schema lives as long as the tests.
+  static std::vector<SchemaPointer> alive;
+  alive.push_back(schema.value_or(nullptr));
+  return alive.back();
 }
 
 SchemaPointer builtin(std::string_view name) {
