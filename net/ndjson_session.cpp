@@ -92,7 +92,7 @@ NdjsonSession::Progress NdjsonSession::process(ReceivedBytes& bytes) {
       continue;
     }
     Progress progress = carry_.empty() ? Progress::done : join_carry(bytes);
-    if (progress == Progress::done) progress = process_lines(bytes);
+    if (progress == Progress::done && !discarding_) progress = process_lines(bytes);
     if (progress != Progress::done) return progress;
   }
   return Progress::done;

@@ -31,7 +31,7 @@ void TimerWheel::clear(std::uint32_t slot) {
 
 void TimerWheel::link(std::uint32_t slot) {
   Entry& entry = entries_[slot];
-  const std::int64_t tick = std::min(entry.tick, current_tick_ + bucket_count - 1);
+  const std::int64_t tick = std::min(entry.tick, current_tick_ + horizon_ticks);
   entry.bucket = static_cast<std::uint32_t>(tick % bucket_count);
   entry.previous = none;
   entry.next = heads_[entry.bucket];
@@ -50,7 +50,7 @@ std::uint32_t TimerWheel::next_due(std::int64_t now_tick) {
     const std::int64_t tick = entries_[slot].tick;
     clear(slot);
     if (tick <= now_tick) return slot;
-    // Not due: the horizon parked it here. Linked from the next tick on it cannot land in this bucket again.
+    // Not due: the horizon parked it here. Linked as of the next tick it lands in another bucket (horizon_ticks).
     ++current_tick_;
     link(slot);
     --current_tick_;
