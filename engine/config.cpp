@@ -70,7 +70,7 @@ class Loader {
       return errors_.push_back(fmt::format("{}: this is not TOML: {}.",
                                            place_of(path, parsed.error().source()),
                                            parsed.error().description()));
-    for (const auto& [key, node] : parsed.table()) {
+    for (const auto& [key, node] : members_as_written(parsed.table())) {
       if (const toml::table* section = node.as_table())
         read_section(path, key, *section);
       else
@@ -83,7 +83,7 @@ class Loader {
       return key.name.starts_with(fmt::format("{}.", section.str()));
     });
     if (!known_section) return unknown_key(path, section.source(), std::string(section.str()));
-    for (const auto& [key, node] : table) {
+    for (const auto& [key, node] : members_as_written(table)) {
       if (section.str() == "streams" && node.is_table()) {
         streams_.push_back(read_stream(key.str(), *node.as_table(), path, errors_));
         continue;

@@ -17,6 +17,7 @@ namespace {
 constexpr std::int64_t kibibyte = 1 << 10;
 constexpr std::int64_t mebibyte = 1 << 20;
 constexpr std::int64_t gibibyte = 1 << 30;
+constexpr std::int64_t tebibyte = 1'024 * gibibyte;
 constexpr std::int64_t second = 1'000;
 constexpr std::int64_t hour = 3'600 * second;
 constexpr std::int64_t day = 24 * hour;
@@ -56,7 +57,7 @@ constexpr std::array keys_table{
               .help = "One HTTP body as received; else 413."},
     ConfigKey{.name = "limits.inflated_bytes_max", .type = KeyType::size, .slot = WELLHEAD_SLOT(net.inflated_bytes_max), .minimum = kibibyte, .maximum = gibibyte,
               .help = "One HTTP body after gzip or zstd; else 413."},
-    ConfigKey{.name = "limits.body_memory_max", .type = KeyType::size, .slot = WELLHEAD_SLOT(net.body_memory_max), .minimum = mebibyte, .maximum = 1'024 * gibibyte,
+    ConfigKey{.name = "limits.body_memory_max", .type = KeyType::size, .slot = WELLHEAD_SLOT(net.body_memory_max), .minimum = mebibyte, .maximum = tebibyte,
               .help = "All bodies being collected on one reactor; beyond it, 503."},
     ConfigKey{.name = "limits.line_bytes_max", .type = KeyType::size, .slot = WELLHEAD_SLOT(net.line_bytes_max), .minimum = kibibyte, .maximum = 64 * mebibyte,
               .help = "One line of NDJSON over TCP; a longer one is rejected and passed over."},
@@ -83,7 +84,7 @@ constexpr std::array keys_table{
 
     ConfigKey{.name = "pipeline.batch_bytes", .type = KeyType::size, .slot = WELLHEAD_SLOT(batch_bytes), .minimum = 16 * kibibyte, .maximum = 256 * mebibyte,
               .help = "Rows a reactor hands to a shard at once; a multiple of 4KiB that holds the longest row of every stream."},
-    ConfigKey{.name = "pipeline.memory", .type = KeyType::size, .slot = WELLHEAD_SLOT(pipeline_memory), .minimum = mebibyte, .maximum = 1'024 * gibibyte,
+    ConfigKey{.name = "pipeline.memory", .type = KeyType::size, .slot = WELLHEAD_SLOT(pipeline_memory), .minimum = mebibyte, .maximum = tebibyte,
               .help = "Memory of each reactor for rows that are not committed yet. When it is used up, clients are made to wait."},
 
     ConfigKey{.name = "flush.rows", .type = KeyType::integer, .slot = WELLHEAD_SLOT(flush.rows_max), .minimum = 1, .maximum = 10'000'000,
@@ -312,6 +313,7 @@ std::optional<std::string> nearest(std::string_view word, std::span<const std::s
 
 std::vector<std::string> config_key_names() {
   std::vector<std::string> names;
+  names.reserve(keys_table.size());
   for (const ConfigKey& key : keys_table) names.emplace_back(key.name);
   return names;
 }

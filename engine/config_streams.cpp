@@ -312,7 +312,8 @@ void read_member(const Reading& reading, const toml::key& key, const toml::node&
 
 void read_column(const Reading& reading, const toml::table& table, std::vector<ColumnConfig>& columns) {
   ColumnConfig column;
-  for (const auto& [key, node] : table) read_member(reading, key, node, column_keys, column);
+  for (const auto& [key, node] : members_as_written(table))
+    read_member(reading, key, node, column_keys, column);
   if (!table.contains("name")) reading.add(table.source(), "name", "is missing");
   if (!table.contains("type")) reading.add(table.source(), "type", "is missing");
   columns.push_back(std::move(column));
@@ -381,7 +382,7 @@ PlacedStream read_stream(std::string_view name, const toml::table& table, const 
   stream.config.name = name;
   stream.config.table = name;
   const Reading reading{file, fmt::format("streams.{}", name), errors};
-  for (const auto& [key, node] : table) {
+  for (const auto& [key, node] : members_as_written(table)) {
     if (key.str() == "columns")
       read_columns(reading, node, stream.config.columns);
     else

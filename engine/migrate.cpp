@@ -83,7 +83,8 @@ std::expected<MigrationReport, std::string> Migrator::up() {
   auto report = status();
   if (report) report->applied_now = applied;
   // The lock goes with the session in any case; giving it back at once lets a waiting runner look sooner.
-  (void)database_.query(fmt::format("SELECT pg_advisory_unlock({})", lock_key));
+  [[maybe_unused]] const auto unlocked =
+      database_.query(fmt::format("SELECT pg_advisory_unlock({})", lock_key));
   return report;
 }
 
@@ -218,7 +219,10 @@ Migrator::Outcome Migrator::apply(const Migration& migration, const std::string&
     tell_(fmt::format("Applied {:04}_{}.", migration.version, migration.name));
     return {};
   }
-  if (database_.connected()) (void)database_.run("ROLLBACK");
+  if (database_.connected()) {
+    // Where this fails too, the server rolls back when the connection ends.
+    [[maybe_unused]] const auto rolled_back = database_.run("ROLLBACK");
+  }
   return std::unexpected(
       fmt::format("The migration {:04}_{} failed and was rolled back: {}. The migrations before it stay "
                   "applied; `wellhead migrate "

@@ -41,8 +41,10 @@ int migrate(const MigrateArguments& arguments, bool up) {
   postgres.statement_timeout = migration_timeout;
   PgDatabase database(std::move(postgres), "wellhead migrate");
   if (const auto connected = database.connect(); !connected)
-    return fail("The database cannot be reached: " + connected.error().message +
-                ". Nothing was changed; set database.url, WELLHEAD_DATABASE_URL or the PG… variables.");
+    return fail(
+        "Nothing was changed: the database cannot be reached. Set database.url, WELLHEAD_DATABASE_URL or the "
+        "PG… variables. It said: " +
+        connected.error().message);
   Migrator migrator(database, *migrations, std::move(options), print_sentence);
   const auto report = up ? migrator.up() : migrator.status();
   if (!report) return fail(report.error());

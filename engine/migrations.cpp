@@ -27,8 +27,9 @@ int version_of(std::string_view name) {
   const bool shaped = name.size() > version_digits + 1 + suffix.size() && name[version_digits] == '_' &&
                       name.ends_with(suffix);
   if (!shaped) return 0;
-  const auto [end, error] = std::from_chars(name.data(), name.data() + version_digits, version);
-  return error == std::errc() && end == name.data() + version_digits ? version : 0;
+  const std::string digits(name.substr(0, version_digits));
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), version);
+  return error == std::errc() && end == digits.data() + digits.size() ? version : 0;
 }
 
 }  // namespace

@@ -97,6 +97,7 @@ std::expected<std::unique_ptr<Pipeline>, std::string> Pipeline::create(const Loa
 
 void Pipeline::create_shards() {
   std::vector<Mailbox*> returns;
+  returns.reserve(threads_.reactors);
   for (std::uint32_t reactor = 0; reactor < threads_.reactors; ++reactor)
     returns.push_back(returns_.emplace_back(std::make_unique<Mailbox>()).get());
   for (std::uint32_t shard = 0; shard < threads_.shards; ++shard)
@@ -142,6 +143,7 @@ Pipeline::Outcome Pipeline::create_reactor(std::uint32_t index) {
   }
 
   std::vector<ShardPort> ports;
+  ports.reserve(shards_.size());
   for (const auto& shard : shards_)
     ports.push_back({&shard->mailbox(), [shard = shard.get()] { return shard->state() == ShardState::ready; },
                      [shard = shard.get()] { return shard->problem(); }});
@@ -228,6 +230,7 @@ void Pipeline::give_up() {
 
 std::vector<ReactorReading> Pipeline::reactors() const {
   std::vector<ReactorReading> readings;
+  readings.reserve(fronts_.size() + 1);
   for (std::size_t index = 0; index < fronts_.size(); ++index)
     readings.push_back({std::to_string(index), &fronts_[index].reactor->stats(), fronts_[index].intake});
   if (admin_) readings.push_back({"admin", &admin_->stats(), nullptr});
@@ -236,6 +239,7 @@ std::vector<ReactorReading> Pipeline::reactors() const {
 
 std::vector<ShardReading> Pipeline::shards() const {
   std::vector<ShardReading> readings;
+  readings.reserve(shards_.size());
   for (const auto& shard : shards_)
     readings.push_back({shard->index(), shard->state(), shard->problem(), &shard->stats()});
   return readings;
