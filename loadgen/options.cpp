@@ -15,6 +15,10 @@ namespace {
 constexpr double rate_limit = 100e6;  // records/s
 constexpr double time_limit_s = 30 * 86'400.0;
 constexpr std::size_t run_id_bytes_max = 32;
+// With --max the window is what drives the node: enough for a database to work in large transactions, and not
+// so much that batches only wait. At a rate it must not be what limits, and only bounds memory.
+constexpr std::uint32_t window_closed_loop = 16;
+constexpr std::uint32_t window_open_loop = 64;
 constexpr std::uint64_t step_us_limit = 3'600'000'000;
 
 const std::map<std::string, StreamKind> stream_names{{"telemetry", StreamKind::telemetry},
@@ -62,7 +66,7 @@ void add_target_options(CLI::App& app, Options& options) {
       ->check(CLI::Range(1U, threads_limit))
       ->capture_default_str();
   app.add_option("--window", options.window,
-                 "NDJSON: batches on their way per connection; 0: 4 with --max, 64 without")
+                 "NDJSON: batches on their way per connection; 0: 16 with --max, 64 without")
       ->capture_default_str();
   app.add_option("--connect-timeout", options.connect_timeout_s, "Seconds to wait for the first connections")
       ->check(CLI::Range(0.0, time_limit_s))
@@ -211,7 +215,8 @@ std::expected<void, std::string> finish(Options& options, const Raw& raw, bool v
   if (verify_given)
     options.database_url = raw.verify_url.empty() ? database_url_from_environment() : raw.verify_url;
   options.threads = std::min(options.threads, options.connections);
-  if (options.window == 0) options.window = options.pacing == Pacing::maximum ? 4 : 64;
+  if (options.window == 0)
+    options.window = options.pacing == Pacing::maximum ? window_closed_loop : window_open_loop;
   return apply_cpu_of(options, raw.cpu_of);
 }
 

@@ -37,7 +37,7 @@ struct Options {
   std::uint32_t threads = 1;
   std::uint32_t batch = 500;         // records
   std::uint32_t replay_batch = 100;  // the server names at most 100 rejects a request
-  std::uint32_t window = 0;          // batches outstanding per NDJSON connection; 0: 4 with --max, else 64
+  std::uint32_t window = 0;          // batches outstanding per NDJSON connection; 0: 16 with --max, else 64
   Pacing pacing = Pacing::rate;
   double rate = 10'000;  // records/s
   double duration_s = 30;

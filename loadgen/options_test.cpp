@@ -36,7 +36,7 @@ TEST(Options, reads_what_is_given) {
   EXPECT_EQ(options->table, "esp_telemetry");
   EXPECT_EQ(options->count, 5U);
   EXPECT_EQ(options->batch, 7U);
-  EXPECT_EQ(options->window, 4U);
+  EXPECT_EQ(options->window, 16U);
   EXPECT_TRUE(options->verify);
   ASSERT_EQ(options->cpu_of.size(), 2U);
   EXPECT_EQ(options->cpu_of[1].first, "database");

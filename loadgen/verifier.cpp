@@ -6,8 +6,8 @@
 
 namespace wellhead::loadgen {
 
-void Verifier::note(std::string example) {
-  if (result_.examples.size() < examples_max) result_.examples.push_back(std::move(example));
+void Verifier::note(std::uint64_t& count, std::string example) {
+  if (++count <= examples_max) result_.examples.push_back(std::move(example));
 }
 
 void Verifier::on_row(const CopyRow& row) {
@@ -15,8 +15,7 @@ void Verifier::on_row(const CopyRow& row) {
   if (match.already_there) return;
   ++result_.committed;
   if (!match.record || *match.record >= outcomes_.size()) {
-    ++result_.foreign;
-    note("a row of this run's devices that was never sent");
+    note(result_.foreign, "a row of this run's devices that was never sent");
     return;
   }
   classify(*match.record, match);
@@ -25,13 +24,11 @@ void Verifier::on_row(const CopyRow& row) {
 void Verifier::classify(std::uint64_t record, const RowMatch& match) {
   switch (outcomes_.get(record)) {
     case Outcome::unsent:
-      ++result_.foreign;
-      note(fmt::format("record {} is there and was never sent", record));
+      note(result_.foreign, fmt::format("record {} is there and was never sent", record));
       return;
     case Outcome::rejected:
     case Outcome::failed:
-      ++result_.rejected_present;
-      note(fmt::format("record {} is there although the node refused it", record));
+      note(result_.rejected_present, fmt::format("record {} is there although the node refused it", record));
       break;
     case Outcome::acknowledged:
     case Outcome::unknown:
@@ -39,12 +36,10 @@ void Verifier::classify(std::uint64_t record, const RowMatch& match) {
       break;
   }
   if (!outcomes_.mark_found(record)) {
-    ++result_.duplicated;
-    note(fmt::format("record {} is there more than once", record));
+    note(result_.duplicated, fmt::format("record {} is there more than once", record));
   }
   if (!match.values_equal) {
-    ++result_.mismatched;
-    note(fmt::format("record {}: {}", record, match.difference));
+    note(result_.mismatched, fmt::format("record {}: {}", record, match.difference));
   }
 }
 
@@ -55,8 +50,7 @@ Verification Verifier::verdict() {
     switch (outcomes_.get(record)) {
       case Outcome::acknowledged:
         if (found) continue;
-        ++result_.lost;
-        note(fmt::format("record {} was acknowledged and is not there", record));
+        note(result_.lost, fmt::format("record {} was acknowledged and is not there", record));
         break;
       case Outcome::unknown:
         ++(found ? result_.unknown_committed : result_.unknown_absent);

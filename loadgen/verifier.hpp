@@ -31,7 +31,7 @@ struct Verification {
 // record.
 class Verifier final : public CopyRowVisitor {
  public:
-  static constexpr std::size_t examples_max = 10;
+  static constexpr std::uint64_t examples_max = 3;  // of each kind of finding
 
   // `unlisted_acknowledged`: how many of the records of ambiguous fate the node said it took.
   Verifier(RowMatcher& matcher, OutcomeStore& outcomes, std::uint64_t unlisted_acknowledged)
@@ -43,7 +43,8 @@ class Verifier final : public CopyRowVisitor {
 
  private:
   void classify(std::uint64_t record, const RowMatch& match);
-  void note(std::string example);
+  // Counts one more finding of a kind, and keeps its sentence if it is one of the first.
+  void note(std::uint64_t& count, std::string example);
 
   RowMatcher& matcher_;
   OutcomeStore& outcomes_;
