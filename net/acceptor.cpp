@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <system_error>
 
+#include "base/assert.hpp"
 #include "base/log.hpp"
 
 namespace wellhead {
@@ -38,7 +39,10 @@ void Acceptor::arm(std::uint32_t listener) {
 }
 
 void Acceptor::on_completion(const Completion& completion) {
-  if (!completion.more()) --in_flight_;
+  if (!completion.more()) {
+    WELLHEAD_ASSERT(in_flight_ > 0);
+    --in_flight_;
+  }
   if (completion.tag.operation != Operation::accept) return;
   const std::uint32_t listener = completion.tag.slot;
   if (completion.result >= 0) connections_.open(completion.result, listener);

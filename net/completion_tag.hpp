@@ -15,6 +15,7 @@ enum class Operation : std::uint8_t {
   wake,  // the intake's wake_fd
   stop,  // request_stop()
   probe,
+  probe_end,
 };
 
 // The generation makes a reused slot another connection, so a late completion cannot touch a stranger.

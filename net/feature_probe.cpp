@@ -52,15 +52,15 @@ std::optional<sockaddr_in> local_address(int fd) {
   return address;
 }
 
-// The next completion of the probe, or nothing within a second.
-std::optional<Completion> next_completion(Ring& ring) {
+// The next completion of `operation`, or nothing within a second. Others are dropped.
+std::optional<Completion> next_completion(Ring& ring, Operation operation) {
   using namespace std::chrono_literals;
   const auto give_up = std::chrono::steady_clock::now() + 1s;
   std::optional<Completion> found;
   while (!found && std::chrono::steady_clock::now() < give_up) {
     ring.wait(100ms);
     ring.drain([&](const Completion& completion) {
-      if (completion.tag.operation == Operation::probe) found = completion;
+      if (completion.tag.operation == operation) found = completion;
     });
   }
   return found;
@@ -94,15 +94,18 @@ bool multishot_accept_works(Ring& ring) {
   for (int attempt = 0; attempt < 2 && works; ++attempt) {
     const UniqueFd client(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     works = connect(client.get(), reinterpret_cast<const sockaddr*>(&*bound), sizeof *bound) == 0;
-    const auto completion = works ? next_completion(ring) : std::nullopt;
+    const auto completion = works ? next_completion(ring, Operation::probe) : std::nullopt;
     works = completion && completion->result >= 0 && is_other_end(completion->result, client.get());
     armed = !completion || completion->more();
     works = works && armed;
     if (works) UniqueFd(completion->result).reset();
   }
   if (armed) {
-    ring.cancel_descriptor(listener.get(), {.operation = Operation::cancel_accept});
-    (void)next_completion(ring);  // the accept itself, cancelled
+    // Nothing of the probe may be left in the ring. The cancellation completes after what it has cancelled.
+    ring.cancel_descriptor(listener.get(), {.operation = Operation::probe_end});
+    (void)next_completion(ring, Operation::probe_end);
+    ring.poll();
+    ring.drain([](const Completion&) {});
   }
   return works;
 }
@@ -117,7 +120,7 @@ std::expected<void, std::string> check_multishot_receive(Ring& ring, std::uint16
   UniqueFd writer(ends[1]);
   writer.reset();  // so the receive ends at once, with no bytes and no buffer taken
   ring.receive(reader.get(), group, {.operation = Operation::probe});
-  const auto completion = next_completion(ring);
+  const auto completion = next_completion(ring, Operation::probe);
   if (completion && completion->result == 0) return {};
   return std::unexpected(kernel_too_old(describe_kernel()));
 }

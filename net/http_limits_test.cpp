@@ -19,7 +19,7 @@ class HttpLimitsTest : public testing::ReactorFixture {
  protected:
   static void expect_refusal(Client& client, int status, std::string_view code) {
     const auto reply = client.read_reply();
-    ASSERT_TRUE(reply.has_value());
+    ASSERT_TRUE(reply.has_value()) << client.failure();
     EXPECT_EQ(reply->status, status);
     EXPECT_NE(reply->body.find("\"" + std::string(code) + "\""), std::string::npos) << reply->body;
   }

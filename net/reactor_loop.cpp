@@ -140,6 +140,7 @@ void ReactorLoop::on_completion(const Completion& completion) {
       break;
     }
     case Operation::probe:
+    case Operation::probe_end:
       break;
   }
 }

@@ -50,7 +50,8 @@ std::uint32_t TimerWheel::next_due(std::int64_t now_tick) {
     const std::int64_t tick = entries_[slot].tick;
     clear(slot);
     if (tick <= now_tick) return slot;
-    // Not due: the horizon parked it here. Linked as of the next tick it lands in another bucket (horizon_ticks).
+    // Not due: the horizon parked it here. Linked as of the next tick it lands in another bucket
+    // (horizon_ticks).
     ++current_tick_;
     link(slot);
     --current_tick_;

@@ -44,8 +44,8 @@ class TimerWheel {
 
  private:
   static constexpr std::uint32_t none = UINT32_MAX;
-  // Two less than a round: a deadline that is put further while its bucket is looked at counts from the next tick,
-  // and must not come back into the same bucket, or looking would never end.
+  // Two less than a round: a deadline that is put further while its bucket is looked at counts from the next
+  // tick, and must not come back into the same bucket, or looking would never end.
   static constexpr std::int64_t horizon_ticks = bucket_count - 2;
   struct Entry {
     std::int64_t tick = 0;

@@ -9,8 +9,10 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cerrno>
 #include <cstdlib>
 #include <stdexcept>
+#include <system_error>
 #include <utility>
 
 namespace wellhead::testing {
@@ -57,7 +59,11 @@ void Client::reset() {
 
 int Client::receive() {
   std::array<char, 65'536> bytes;
-  const ssize_t got = recv(fd_.get(), bytes.data(), bytes.size(), 0);
+  ssize_t got = -1;
+  // A socket with a timeout is interrupted even by being stopped and continued (signal(7)).
+  do got = recv(fd_.get(), bytes.data(), bytes.size(), 0);
+  while (got < 0 && errno == EINTR);
+  failure_ = got < 0 ? std::generic_category().message(errno) : "end of the connection";
   if (got > 0) buffer_.append(bytes.data(), static_cast<std::size_t>(got));
   return got > 0 ? 1 : got == 0 ? 0 : -1;
 }

@@ -40,6 +40,8 @@ class Client {
   [[nodiscard]] bool closed() { return read_to_end().has_value(); }
   // Whether bytes arrive within `time`.
   [[nodiscard]] bool readable(std::chrono::milliseconds time);
+  // Why the last read came to nothing.
+  [[nodiscard]] const std::string& failure() const { return failure_; }
   [[nodiscard]] int fd() const { return fd_.get(); }
 
  private:
@@ -48,6 +50,7 @@ class Client {
 
   UniqueFd fd_;
   std::string buffer_;
+  std::string failure_;
 };
 
 }  // namespace wellhead::testing
