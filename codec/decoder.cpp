@@ -203,10 +203,11 @@ RecordOutcome Decoder::State::read_element(ondemand::value& element, ondemand::d
   const char* const begin = element.raw_json_token().data();
   ondemand::object object;
   const auto error = element.get_object().get(object);
-  if (error == simdjson::INCORRECT_TYPE) return records.refuse(element);
-  if (error != simdjson::SUCCESS) return RecordOutcome::broken;
-  const RecordOutcome outcome = records.read(object);
-  const char* next = nullptr;  // the comma or bracket behind the object
+  if (error != simdjson::SUCCESS && error != simdjson::INCORRECT_TYPE) return RecordOutcome::broken;
+  const RecordOutcome outcome = error == simdjson::SUCCESS ? records.read(object) : records.refuse(element);
+  // The comma or bracket behind the element. Where there is none the array is not closed, and simdjson would
+  // take the padding's first byte for it.
+  const char* next = nullptr;
   if (outcome == RecordOutcome::broken || document.current_location().get(next) != simdjson::SUCCESS) {
     return RecordOutcome::broken;
   }

@@ -231,7 +231,7 @@ TEST_F(MigrateTest, SeveralRunnersAtOnceApplyEachFileOnce) {
 
 TEST_F(MigrateTest, ARoleWithoutTheRightToCreateIsToldWhatToDo) {
   const std::string role = test_database_->name() + "_reader";
-  test_database_->execute("CREATE ROLE \"" + role + "\" LOGIN");
+  test_database_->create_role(role);
   std::expected<MigrationReport, std::string> refused;
   {
     const auto database = connect_with(test_database_->connection_as(role));

@@ -6,9 +6,12 @@
 #include <array>
 #include <memory>
 #include <string_view>
+#include <thread>
 
 namespace wellhead::loadgen {
 namespace {
+
+constexpr std::chrono::milliseconds retry_interval{500};
 
 using Connection = std::unique_ptr<PGconn, decltype(&PQfinish)>;
 using Result = std::unique_ptr<PGresult, decltype(&PQclear)>;
@@ -29,6 +32,16 @@ std::expected<Connection, std::string> open_connection(const std::string& connec
                            first_line(connection ? PQerrorMessage(connection.get()) : "out of memory"));
   }
   return connection;
+}
+
+std::expected<Connection, std::string> open_patiently(const std::string& connection_string,
+                                                      std::chrono::milliseconds patience) {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  while (true) {
+    auto connection = open_connection(connection_string);
+    if (connection || std::chrono::steady_clock::now() + retry_interval > deadline) return connection;
+    std::this_thread::sleep_for(retry_interval);
+  }
 }
 
 class RowCounter final : public CopyRowVisitor {
@@ -72,8 +85,9 @@ std::expected<void, std::string> check_database(const std::string& connection_st
 }
 
 std::expected<std::uint64_t, std::string> read_rows(const std::string& connection_string,
-                                                    const std::string& select, CopyRowVisitor& visitor) {
-  auto connection = open_connection(connection_string);
+                                                    const std::string& select, CopyRowVisitor& visitor,
+                                                    std::chrono::milliseconds patience) {
+  auto connection = open_patiently(connection_string, patience);
   if (!connection) return std::unexpected(std::move(connection.error()));
   const std::string statement = fmt::format("COPY ({}) TO STDOUT (FORMAT binary)", select);
   const Result started(PQexec(connection->get(), statement.c_str()), PQclear);

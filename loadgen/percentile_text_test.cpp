@@ -3,9 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <memory>
-#include <regex>
 #include <sstream>
-#include <vector>
+#include <string>
 
 namespace wellhead::loadgen {
 namespace {
@@ -19,17 +18,24 @@ TEST(PercentileText, has_the_form_that_plotters_read) {
   EXPECT_EQ(line, "       Value     Percentile TotalCount 1/(1-Percentile)");
   ASSERT_TRUE(std::getline(lines, line));
   EXPECT_TRUE(line.empty());
-  const std::regex row(R"( *(\d+\.\d{3}) ([01]\.\d{12}) +(\d+)( +(\d+\.\d\d))?)");
   double value_before = 0;
   double percentile_before = -1;
   std::string last;
-  std::smatch match;
   while (std::getline(lines, line) && line[0] != '#') {
-    ASSERT_TRUE(std::regex_match(line, match, row)) << line;
-    EXPECT_GE(std::stod(match[1]), value_before) << line;
-    EXPECT_GT(std::stod(match[2]), percentile_before) << line;
-    value_before = std::stod(match[1]);
-    percentile_before = std::stod(match[2]);
+    // Columns of 12, 14 and 10 characters and the inverse percentile, a blank between each.
+    ASSERT_GE(line.size(), 38U) << line;
+    EXPECT_EQ(line[8], '.') << line;
+    EXPECT_EQ(line.substr(12, 2).find_first_not_of(' '), 1U) << line;
+    EXPECT_EQ(line[14], '.') << line;
+    std::istringstream columns(line);
+    double value = -1;
+    double percentile = -1;
+    std::uint64_t count = 0;
+    ASSERT_TRUE(columns >> value >> percentile >> count) << line;
+    EXPECT_GE(value, value_before) << line;
+    EXPECT_GT(percentile, percentile_before) << line;
+    value_before = value;
+    percentile_before = percentile;
     last = line;
   }
   EXPECT_TRUE(last.ends_with(" 1.000000000000      10000")) << last;

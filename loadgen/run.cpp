@@ -21,6 +21,7 @@ namespace {
 using Workers = std::vector<std::unique_ptr<Worker>>;
 
 constexpr std::chrono::milliseconds tick{20};
+constexpr std::chrono::milliseconds no_patience{0};
 constexpr std::int64_t progress_interval_ns = 1'000'000'000;
 
 std::unique_ptr<Schedule> steady_schedule(const Options& options) {
@@ -137,15 +138,17 @@ std::expected<std::unique_ptr<RowMatcher>, RunError> prepare_verification(const 
   std::unique_ptr<RowMatcher> matcher = workload.make_matcher();
   if (matcher->needs_baseline()) {
     Rememberer rememberer(*matcher);
-    auto read = read_rows(options.database_url, matcher->select_statement(options.table), rememberer);
+    auto read =
+        read_rows(options.database_url, matcher->select_statement(options.table), rememberer, no_patience);
     if (!read) return std::unexpected(RunError{exit_failed, std::move(read.error()) + ". Nothing was sent."});
   }
   return matcher;
 }
 
 void verify(Summary& summary, const Options& options, RowMatcher& matcher, OutcomeStore& outcomes) {
+  const auto patience = std::chrono::milliseconds(static_cast<std::int64_t>(options.timeout_s * 1e3));
   Verifier verifier(matcher, outcomes, summary.ambiguous_acknowledged);
-  auto read = read_rows(options.database_url, matcher.select_statement(options.table), verifier);
+  auto read = read_rows(options.database_url, matcher.select_statement(options.table), verifier, patience);
   if (read) {
     summary.verification = verifier.verdict();
   } else {

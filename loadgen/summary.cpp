@@ -83,7 +83,9 @@ std::vector<std::string> Summary::failures() const {
   if (planned > sent && !interrupted) add(planned - sent, "planned records were not sent");
   if (!verification_problem.empty()) found.push_back(verification_problem);
   if (!verification) {
-    add(unknown, "records are of unknown fate; --verify tells what became of them");
+    add(unknown, verification_problem.empty()
+                     ? "records are of unknown fate; --verify tells what became of them"
+                     : "records are of unknown fate");
     return found;
   }
   add(verification->lost, "acknowledged records are not in the table");

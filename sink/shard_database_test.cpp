@@ -151,8 +151,8 @@ TEST_F(ShardDatabaseTest, loses_and_doubles_nothing_while_its_backends_are_kille
     while (killing.load()) {
       std::this_thread::sleep_for(std::chrono::milliseconds(killer_random() % 120));
       database_->execute(
-          "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = "
-          "'wellhead/shard-" +
+          "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND "
+          "application_name = 'wellhead/shard-" +
           std::to_string(killer_random() % shard_count) + "'");
     }
   });
@@ -264,7 +264,7 @@ TEST_F(CatalogTest, says_in_one_sentence_each_what_does_not_fit) {
 
 TEST_F(CatalogTest, names_the_rights_a_role_lacks) {
   const std::string role = database_->name() + "_writer";
-  database_->execute("CREATE ROLE " + role + " LOGIN");
+  database_->create_role(role);
   const auto problems = check(database_->connection_as(role));
   database_->execute("GRANT INSERT ON telemetry, esp_telemetry, diagnostic_results TO " + role +
                      "; GRANT SELECT, INSERT, UPDATE ON wellhead_progress TO " + role);

@@ -244,13 +244,13 @@ class NodeTest(unittest.TestCase):
 
 
 def check_conservation(node):
-    """received = accepted + rejected + abandoned + pending (+ duplicate + quarantined, 0 for now)."""
+    """received = committed + queued + rejected + quarantined + duplicate + abandoned, from the exported counters."""
     samples = node.metrics()
     total = {}
     for key, value in samples.items():
-        match = re.match(r"wellhead_records_(\w+?)(?:_total)?(?:\{|$)", key)
+        match = re.match(r"wellhead_records_(received|committed|queued|rejected|quarantined|duplicate|abandoned)(_total)?(\{|$)", key)
         if match:
             total[match[1]] = total.get(match[1], 0) + value
     received = total.pop("received")
-    if received != sum(total.values()):
+    if received != sum(total.values()) or len(total) != 6:
         raise AssertionError(f"conservation broken: received {received}, elsewhere {total}")

@@ -167,7 +167,7 @@ class Shutdown(unittest.TestCase):
         with self.node.socket("ndjson") as lines:
             lines.sendall(ndjson([telemetry("drain", number) for number in range(1, 101)]))
             posting.start()
-            wait_until(lambda: self.node.metric("wellhead_records_pending") == 101, "101 records are on their way")
+            wait_until(lambda: self.node.metric("wellhead_records_queued") == 101, "101 records are on their way")
             check_conservation(self.node)
             self.node.terminate()
             messages = [json.loads(line) for line in lines.makefile("rb")]
@@ -179,7 +179,7 @@ class Shutdown(unittest.TestCase):
     def test_a_second_term_exits_at_once(self):
         with self.node.socket("ndjson") as lines:
             lines.sendall(ndjson([telemetry("hurry")]))
-            wait_until(lambda: self.node.metric("wellhead_records_pending") == 1, "the record is on its way")
+            wait_until(lambda: self.node.metric("wellhead_records_queued") == 1, "the record is on its way")
             begin = time.monotonic()
             self.node.process.terminate()
             time.sleep(0.1)

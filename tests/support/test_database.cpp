@@ -85,6 +85,11 @@ std::string TestDatabase::connection() const {
 std::string TestDatabase::connection_through(unsigned port) const {
   return keywords(name_, user_, port);
 }
+void TestDatabase::create_role(std::string_view role) {
+  std::string statement = "CREATE ROLE \"" + std::string(role) + "\" LOGIN";
+  if (!password_.empty()) statement += " PASSWORD " + escaped(password_);
+  execute(statement);
+}
 std::string TestDatabase::connection_as(std::string_view role) const {
   return keywords(name_, role, port_);
 }

@@ -24,7 +24,9 @@ class TestDatabase {
   [[nodiscard]] std::string connection() const;
   // The same through another port of this host.
   [[nodiscard]] std::string connection_through(unsigned port) const;
-  // The same as another role, which needs no password.
+  // Makes a role that may log in, with the superuser's own password.
+  void create_role(std::string_view role);
+  // The same as a role made by create_role().
   [[nodiscard]] std::string connection_as(std::string_view role) const;
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
   [[nodiscard]] const std::string& host() const noexcept { return host_; }
