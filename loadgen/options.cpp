@@ -88,9 +88,9 @@ void add_load_options(CLI::App& app, Options& options, Raw& raw) {
   app.add_option("--count", options.count, "Records to send, instead of --duration; 0: by duration")
       ->excludes(duration)
       ->capture_default_str();
-  app.add_option(
-         "--timeout", options.timeout_s,
-         "Seconds to wait for outstanding answers: after the last batch, and when nothing is answered")
+  app.add_option("--timeout", options.timeout_s,
+                 "Seconds to wait: for answers after the last batch, for any answer at all, for the database "
+                 "of --verify")
       ->check(CLI::Range(0.1, time_limit_s))
       ->capture_default_str();
   app.add_option("--compress", raw.compression, "HTTP body: none, gzip or zstd")
