@@ -4,6 +4,7 @@ Each test runs a cluster of its own, through scripts/cluster.sh, and load from w
 acknowledged record against the hypertable.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -86,7 +87,7 @@ class DatabaseFaults(unittest.TestCase):
                                f"WHERE datname = '{database.name}' AND application_name LIKE 'wellhead/%'")[0][0])
         self.check(load.report(), node)
         self.assertGreater(killed, 10)
-        self.assertGreater(node.metric("wellhead_database_disconnects_total"), 5)
+        self.assertGreater(node.metric("wellhead_shard_disconnects_total"), 5)
         node.terminate()
 
     def test_the_server_crashes_and_comes_back(self):
@@ -167,10 +168,9 @@ class CuttingProxy:
         except OSError:
             pass
         for end in (source, sink):
-            try:
+            with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+        source.close()
 
 
 if __name__ == "__main__":
