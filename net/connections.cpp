@@ -22,6 +22,8 @@ constexpr std::uint32_t quota_divisor = 8;
 // While sessions wait for capacity the intake is asked this often: nothing wakes the reactor when a database
 // comes back.
 constexpr std::int64_t capacity_poll_ns = 20'000'000;
+// Entries of connections that are gone, past which the list of waiting ones is cleaned.
+constexpr std::size_t stale_waiters_max = 1'024;
 // Deadlines handled in one turn.
 constexpr std::size_t expired_per_turn_max = 256;
 
@@ -225,11 +227,9 @@ void Connections::on_receive_ended(std::uint32_t slot, std::int32_t result) {
     starved_.push_back(slot);
   } else if (result == 0) {
     connection.input_ended = true;
-    if (connection.stage == Stage::lingering)
-      drop(slot);
-    else if (connection.stage == Stage::open && connection.session != nullptr)
+    if (connection.stage == Stage::open && connection.session != nullptr)
       connection.session->on_end_of_input();
-    else if (connection.stage == Stage::open)
+    else if (connection.stage != Stage::finishing)  // what is on its way out may still be read
       drop(slot);
   } else if (result < 0 && result != -ECANCELED && result != -EINTR && result != -EAGAIN) {
     on_broken(slot);
@@ -374,10 +374,24 @@ void Connections::on_outcome(ConnectionId id, const RequestOutcome& outcome) {
   if (Session* session = session_of(id)) session->on_outcome(outcome);
 }
 
+void Connections::await_capacity(ConnectionId id) {
+  Connection& connection = connections_[id.slot];
+  if (connection.awaiting_capacity) return;
+  connection.awaiting_capacity = true;
+  // Those that have gone meanwhile leave their entry behind.
+  if (capacity_waiters_.size() > 2 * std::size_t{open_count_} + stale_waiters_max)
+    std::erase_if(capacity_waiters_, [this](ConnectionId waiter) { return session_of(waiter) == nullptr; });
+  capacity_waiters_.push_back(id);
+}
+
 void Connections::on_capacity() {
   capacity_called_.swap(capacity_waiters_);
-  for (const ConnectionId& id : capacity_called_)
-    if (Session* session = session_of(id)) session->on_capacity();
+  for (const ConnectionId& id : capacity_called_) {
+    Session* session = session_of(id);
+    if (session == nullptr) continue;
+    connections_[id.slot].awaiting_capacity = false;
+    session->on_capacity();
+  }
   capacity_called_.clear();
 }
 

@@ -65,9 +65,10 @@ class Connections {
     bool receive_cancelled : 1 = false;  // and asked to end
     bool reading_wanted : 1 = false;
     bool input_ended : 1 = false;
-    bool starved : 1 = false;   // waits for receive buffers
-    bool refused : 1 = false;   // past connections_max
-    bool finished : 1 = false;  // in finished_
+    bool starved : 1 = false;            // waits for receive buffers
+    bool refused : 1 = false;            // past connections_max
+    bool finished : 1 = false;           // in finished_
+    bool awaiting_capacity : 1 = false;  // in capacity_waiters_
     std::unique_ptr<Session> session;
   };
 
@@ -77,7 +78,7 @@ class Connections {
   void clear_deadline(std::uint32_t slot) { timers_.clear(slot); }
   void pause_reading(std::uint32_t slot);
   void resume_reading(std::uint32_t slot);
-  void await_capacity(ConnectionId id) { capacity_waiters_.push_back(id); }
+  void await_capacity(ConnectionId id);
   void finish(std::uint32_t slot);
   void drop(std::uint32_t slot);
   void release_session(std::uint32_t slot);

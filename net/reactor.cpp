@@ -83,7 +83,7 @@ class Reactor::Implementation {
     WELLHEAD_ASSERT(!thread_.joinable());
     std::promise<std::expected<void, std::string>> ready;
     auto result = ready.get_future();
-    thread_ = std::thread([this, &ready] { run(ready); });
+    thread_ = std::thread([this, promise = std::move(ready)]() mutable { run(promise); });
     return result.get();
   }
 

@@ -4,17 +4,17 @@
 
 namespace wellhead {
 
-SessionContext::SessionContext(const ReactorOptions& options, Intake* intake_, const Clock& clock_,
-                               ReactorStats& stats_)
+SessionContext::SessionContext(const ReactorOptions& options, Intake* reactor_intake,
+                               const Clock& reactor_clock, ReactorStats& reactor_stats)
     : limits(options.limits),
       streams(options.streams),
       admin_handler(options.admin_handler),
-      intake(intake_),
-      clock(clock_),
-      stats(stats_),
+      intake(reactor_intake),
+      clock(reactor_clock),
+      stats(reactor_stats),
       bodies(options.limits.body_memory_max),
       inflater(options.limits.inflated_bytes_max),
-      now_ns(clock_.monotonic_ns()) {}
+      now_ns(reactor_clock.monotonic_ns()) {}
 
 const Schema* SessionContext::find_stream(std::string_view name) const noexcept {
   // A handful at most, so that looking at each is faster than hashing the name.

@@ -32,7 +32,8 @@ inline constexpr std::uint64_t reply_bytes_held_max = 64U << 20;
 
 // What all sessions of a reactor share.
 struct SessionContext {
-  SessionContext(const ReactorOptions& options, Intake* intake_, const Clock& clock_, ReactorStats& stats_);
+  SessionContext(const ReactorOptions& options, Intake* reactor_intake, const Clock& reactor_clock,
+                 ReactorStats& reactor_stats);
 
   NetLimits limits;
   std::vector<SchemaPointer> streams;

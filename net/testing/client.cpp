@@ -27,6 +27,7 @@ Client::Client(std::uint16_t port, const char* address) {
   v6.sin6_port = htons(port);
   if (!is_v4) inet_pton(AF_INET6, address, &v6.sin6_addr);
   fd_.reset(socket(is_v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd_) throw std::runtime_error("socket failed");
   const timeval timeout{.tv_sec = client_timeout.count(), .tv_usec = 0};
   setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
   setsockopt(fd_.get(), SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
