@@ -9,12 +9,12 @@ namespace {
 constexpr std::string_view signature{"PGCOPY\n\377\r\n\0", 11};
 constexpr std::size_t header_bytes = signature.size() + 8;  // flags, length of the extension
 
+// The number at the front of `bytes`. REQUIRES at least its size of them.
 template <typename Unsigned>
-Unsigned read_big_endian(const char* bytes) noexcept {
+Unsigned read_big_endian(std::string_view bytes) noexcept {
   Unsigned value{};
-  for (std::size_t index = 0; index < sizeof(Unsigned); ++index) {
-    value = static_cast<Unsigned>(static_cast<std::uint64_t>(value) << 8U) |
-            static_cast<unsigned char>(bytes[index]);
+  for (const char byte : bytes.substr(0, sizeof(Unsigned))) {
+    value = static_cast<Unsigned>(static_cast<std::uint64_t>(value) << 8U) | static_cast<unsigned char>(byte);
   }
   return value;
 }
@@ -29,11 +29,11 @@ std::optional<std::int64_t> CopyRow::integer(std::size_t column) const noexcept 
   const std::string_view bytes = text(column);
   switch (bytes.size()) {
     case 2:
-      return static_cast<std::int16_t>(read_big_endian<std::uint16_t>(bytes.data()));
+      return static_cast<std::int16_t>(read_big_endian<std::uint16_t>(bytes));
     case 4:
-      return static_cast<std::int32_t>(read_big_endian<std::uint32_t>(bytes.data()));
+      return static_cast<std::int32_t>(read_big_endian<std::uint32_t>(bytes));
     case 8:
-      return static_cast<std::int64_t>(read_big_endian<std::uint64_t>(bytes.data()));
+      return static_cast<std::int64_t>(read_big_endian<std::uint64_t>(bytes));
     default:
       return std::nullopt;
   }
@@ -43,9 +43,9 @@ std::optional<double> CopyRow::number(std::size_t column) const noexcept {
   const std::string_view bytes = text(column);
   switch (bytes.size()) {
     case 4:
-      return std::bit_cast<float>(read_big_endian<std::uint32_t>(bytes.data()));
+      return std::bit_cast<float>(read_big_endian<std::uint32_t>(bytes));
     case 8:
-      return std::bit_cast<double>(read_big_endian<std::uint64_t>(bytes.data()));
+      return std::bit_cast<double>(read_big_endian<std::uint64_t>(bytes));
     default:
       return std::nullopt;
   }
@@ -63,7 +63,7 @@ std::expected<std::size_t, std::string> CopyBinaryParser::take_header(std::strin
   if (!bytes.starts_with(signature)) {
     return std::unexpected("the database's answer is not a COPY BINARY stream: nothing was verified");
   }
-  const auto extension_bytes = read_big_endian<std::uint32_t>(bytes.data() + header_bytes - 4);
+  const auto extension_bytes = read_big_endian<std::uint32_t>(bytes.substr(header_bytes - 4));
   if (bytes.size() - header_bytes < extension_bytes) return 0;
   header_seen_ = true;
   return header_bytes + extension_bytes;
@@ -72,7 +72,7 @@ std::expected<std::size_t, std::string> CopyBinaryParser::take_header(std::strin
 std::expected<std::size_t, std::string> CopyBinaryParser::take_row(std::string_view bytes,
                                                                    CopyRowVisitor& visitor) {
   if (bytes.size() < 2) return 0;
-  const auto fields = static_cast<std::int16_t>(read_big_endian<std::uint16_t>(bytes.data()));
+  const auto fields = static_cast<std::int16_t>(read_big_endian<std::uint16_t>(bytes));
   std::size_t position = 2;
   if (fields < 0) {
     complete_ = true;
@@ -81,7 +81,7 @@ std::expected<std::size_t, std::string> CopyBinaryParser::take_row(std::string_v
   row_.clear();
   for (std::int16_t index = 0; index < fields; ++index) {
     if (bytes.size() - position < 4) return 0;
-    const auto length = static_cast<std::int32_t>(read_big_endian<std::uint32_t>(bytes.data() + position));
+    const auto length = static_cast<std::int32_t>(read_big_endian<std::uint32_t>(bytes.substr(position)));
     position += 4;
     if (length < -1)
       return std::unexpected("the database's COPY BINARY stream has a field of negative length");

@@ -86,6 +86,7 @@ void Ledger::settle_unlisted(Batch& batch, std::uint32_t end, std::uint32_t unli
   const auto rejected = static_cast<std::uint32_t>(batch.rejects.size()) + unlisted;
   const std::uint32_t bad = count_in(batch.bad_offsets, batch.answered, end);
   std::vector<std::uint32_t> named;
+  named.reserve(batch.rejects.size());
   for (const Reject& reject : batch.rejects) named.push_back(reject.offset);
   const bool named_are_bad = std::all_of(named.begin(), named.end(), [&](std::uint32_t offset) {
     return std::binary_search(batch.bad_offsets.begin(), batch.bad_offsets.end(), offset);

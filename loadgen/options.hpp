@@ -32,35 +32,35 @@ inline constexpr std::uint32_t threads_limit = 256;
 
 struct Options {
   std::string url = "http://127.0.0.1:8080";
-  bool allow_remote = false;
+  std::string stream_name = "telemetry";
+  std::string run_id;        // filled in when not given
+  std::string replay_path;   // empty: generated records
+  std::string database_url;  // a libpq connection string; empty: the PG* variables. A secret.
+  std::string table;         // empty: the stream's name
+  std::string hgrm_path;
+  std::string json_path;
+  std::vector<std::pair<std::string, pid_t>> cpu_of;  // name and process whose CPU time is reported
+  double rate = 10'000;                               // records/s
+  double duration_s = 30;
+  double timeout_s = 30;
+  double connect_timeout_s = 5;
+  double bad_share = 0;
+  double speed = 1;           // of a replay
+  std::uint64_t count = 0;    // records; 0: by duration
+  std::uint64_t step_us = 0;  // between two readings of a well; 0: follows the rate
+  std::uint64_t seed = 1;
   std::uint32_t connections = 4;
   std::uint32_t threads = 1;
   std::uint32_t batch = 500;         // records
   std::uint32_t replay_batch = 100;  // the server names at most 100 rejects a request
   std::uint32_t window = 0;          // batches outstanding per NDJSON connection; 0: 16 with --max, else 64
-  Pacing pacing = Pacing::rate;
-  double rate = 10'000;  // records/s
-  double duration_s = 30;
-  std::uint64_t count = 0;  // records; 0: by duration
-  double timeout_s = 30;
-  double connect_timeout_s = 5;
-  StreamKind stream = StreamKind::telemetry;
-  std::string stream_name = "telemetry";
   std::uint32_t wells = 1'000;
-  double bad_share = 0;
-  std::uint64_t step_us = 0;  // between two readings of a well; 0: follows the rate
-  std::uint64_t seed = 1;
-  std::string run_id;  // filled in when not given
+  Pacing pacing = Pacing::rate;
+  StreamKind stream = StreamKind::telemetry;
   Compression compression = Compression::none;
-  std::string replay_path;
-  double speed = 1;
+  bool allow_remote = false;
   bool verify = false;
-  std::string database_url;  // a libpq connection string; empty: the PG* variables. A secret.
-  std::string table;         // empty: the stream's name
-  std::string hgrm_path;
-  std::string json_path;
   bool quiet = false;
-  std::vector<std::pair<std::string, pid_t>> cpu_of;  // name and process whose CPU time is reported
 
   [[nodiscard]] bool is_replay() const { return !replay_path.empty(); }
 };
