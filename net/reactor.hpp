@@ -1,4 +1,14 @@
-// A reactor: one thread, one io_uring, its listeners and connections.
+// A reactor: one thread, one io_uring, its listeners and connections. The way into net/.
+//
+// In:  bytes from clients; outcomes from its intake. Out: requests to the intake, replies to clients.
+// Invariants: all but create(), request_stop() and the counters happens on the reactor's thread. A receive
+// buffer goes back to the kernel in the turn it came; what is needed longer is copied within a budget. A slot
+// is given to another connection only when nothing of the last one is in flight. A reply or acknowledgement
+// is only ever sent for an outcome that the intake has delivered.
+//
+// The files, outside in: reactor, reactor_loop (a turn), acceptor and connections (slots, what is in flight),
+// session (what a protocol sees of its connection), http_session and ndjson_session; below them ring,
+// buffer_ring, timer_wheel, body_pool, http_parser, inflate, reply_text.
 #pragma once
 
 #include <chrono>
