@@ -182,6 +182,12 @@ TEST_F(ShardDatabaseTest, loses_and_doubles_nothing_while_its_backends_are_kille
 
 TEST_F(ShardDatabaseTest, creates_new_chunks_from_several_shards_without_a_deadlock) {
   database_->create_shipped_tables();
+  // A chunk takes over its table's foreign keys, which locks the table they refer to: with one such table for
+  // two hypertables, a flush into both and one into the second lock in opposite orders.
+  database_->execute(
+      "CREATE TABLE wells (id text PRIMARY KEY); INSERT INTO wells VALUES ('well-1');"
+      "ALTER TABLE telemetry ADD FOREIGN KEY (device_id) REFERENCES wells;"
+      "ALTER TABLE esp_telemetry ADD FOREIGN KEY (well_id) REFERENCES wells");
   constexpr std::uint32_t shard_count = 4;
   start_shards(shard_count, database_->connection(), {.linger = 0ms});
   std::vector<std::unique_ptr<Batch>> owned;
@@ -190,15 +196,9 @@ TEST_F(ShardDatabaseTest, creates_new_chunks_from_several_shards_without_a_deadl
   for (int round = 0; round < rounds; ++round) {
     for (std::uint32_t shard = 0; shard < shard_count; ++shard) {
       owned.push_back(test::make_batch());
-      const std::string device = "well-" + std::to_string(shard);
-      for (int day = 0; day < 3; ++day) {
-        // Each shard meets the three new days in another order.
-        const std::int64_t time =
-            test::base_time_us + (round * 3 + (day + static_cast<int>(shard)) % 3) * day_us;
-        test::add_telemetry(*owned.back(), device + std::to_string(day), time, 1);
-        test::add_esp(*owned.back(), round * 100 + static_cast<int>(shard) * 10 + day,
-                      device + std::to_string(day), time);
-      }
+      const std::int64_t time = test::base_time_us + round * day_us;
+      if (shard % 2 == 0) test::add_telemetry(*owned.back(), "well-1", time, 1);
+      test::add_esp(*owned.back(), shard, "well-1", time);
       senders_[shard].send(owned.back().get());
     }
     for (std::uint32_t shard = 0; shard < shard_count; ++shard) ASSERT_NE(take_returned(), nullptr);
@@ -206,8 +206,8 @@ TEST_F(ShardDatabaseTest, creates_new_chunks_from_several_shards_without_a_deadl
   std::uint64_t retried = 0;
   for (const auto& shard : shards_) retried += shard->stats().flushes_retried.value();
   EXPECT_EQ(retried, 0U);
-  EXPECT_EQ(database_->value("SELECT count(*) FROM telemetry"), std::to_string(rounds * shard_count * 3));
-  EXPECT_EQ(database_->value("SELECT count(*) FROM esp_telemetry"), std::to_string(rounds * shard_count * 3));
+  EXPECT_EQ(database_->value("SELECT count(*) FROM telemetry"), std::to_string(rounds * shard_count / 2));
+  EXPECT_EQ(database_->value("SELECT count(*) FROM esp_telemetry"), std::to_string(rounds * shard_count));
 }
 
 class CatalogTest : public ShardDatabaseTest {

@@ -1,0 +1,200 @@
+#include "sink/simulated_server.hpp"
+
+#include <algorithm>
+
+#include "base/assert.hpp"
+#include "codec/copy_binary.hpp"
+
+namespace wellhead::test {
+namespace {
+
+std::vector<std::string> split(std::string_view statements) {
+  std::vector<std::string> parts;
+  while (!statements.empty()) {
+    const std::size_t end = statements.find("; ");
+    parts.emplace_back(statements.substr(0, end));
+    statements = end == std::string_view::npos ? std::string_view() : statements.substr(end + 2);
+  }
+  return parts;
+}
+
+std::uint64_t number_behind(const std::string& text, std::string_view marker) {
+  const std::size_t at = text.find(marker);
+  WELLHEAD_ASSERT(at != std::string::npos);
+  return std::stoull(text.substr(at + marker.size()));
+}
+
+std::vector<std::string> tuples_of(const std::string& stream) {
+  WELLHEAD_ASSERT(stream.starts_with(copy_binary::header) && stream.ends_with(copy_binary::trailer));
+  std::vector<std::string> tuples;
+  std::size_t at = copy_binary::header.size();
+  const auto* bytes = reinterpret_cast<const std::byte*>(stream.data());
+  while (at < stream.size() - copy_binary::trailer.size()) {
+    const std::size_t begin = at;
+    const auto fields = copy_binary::get<std::uint16_t>(bytes + at);
+    at += copy_binary::tuple_header_bytes;
+    for (std::uint16_t field = 0; field < fields; ++field) {
+      const auto length = static_cast<std::int32_t>(copy_binary::get<std::uint32_t>(bytes + at));
+      at += copy_binary::field_header_bytes + (length < 0 ? 0U : static_cast<std::size_t>(length));
+    }
+    tuples.push_back(stream.substr(begin, at - begin));
+  }
+  return tuples;
+}
+
+}  // namespace
+
+DatabaseError SimulatedServer::broken() {
+  disconnect();
+  return {"", "the connection broke", ""};
+}
+
+template <typename Value>
+DatabaseResult<Value> SimulatedServer::call(const std::function<DatabaseResult<Value>()>& effect) {
+  const bool breaks = calls++ == break_at;
+  if (breaks && !break_after_effect) return std::unexpected(broken());
+  auto result = effect();
+  if (breaks) return std::unexpected(broken());
+  return result;
+}
+
+void SimulatedServer::disconnect() noexcept {
+  connected_ = false;
+  in_transaction_ = false;
+  failed_ = false;
+  statements_left_.clear();
+  copy_bytes_.clear();
+}
+
+DatabaseResult<void> SimulatedServer::connect() {
+  disconnect();
+  return call<void>([this]() -> DatabaseResult<void> {
+    connected_ = true;
+    return {};
+  });
+}
+
+DatabaseResult<DatabaseStep> SimulatedServer::run(std::string_view statements) {
+  if (!connected_) return std::unexpected(broken());
+  return call<DatabaseStep>([&] {
+    statements_left_ = split(statements);
+    return go_on();
+  });
+}
+
+DatabaseResult<DatabaseStep> SimulatedServer::go_on() {
+  step_ = {};
+  while (!statements_left_.empty()) {
+    const std::string text = statements_left_.front();
+    statements_left_.erase(statements_left_.begin());
+    if (text.starts_with("COPY ")) {
+      WELLHEAD_ASSERT(in_transaction_ && !failed_);
+      copy_table_ = text.substr(5, text.find(' ', 5) - 5);
+      copy_bytes_.clear();
+      step_.copying = true;
+      return step_;
+    }
+    if (auto done = statement(text); !done) {
+      statements_left_.clear();
+      failed_ = in_transaction_;
+      return std::unexpected(done.error());
+    }
+  }
+  return step_;
+}
+
+DatabaseResult<void> SimulatedServer::statement(const std::string& text) {
+  const auto is = [&text](std::string_view start) { return text.starts_with(start); };
+  step_.command_tag = text;
+  if (is("BEGIN")) {
+    WELLHEAD_ASSERT(!in_transaction_);
+    in_transaction_ = true;
+    working_ = committed;
+  } else if (is("ROLLBACK TO SAVEPOINT")) {
+    failed_ = false;
+    working_ = savepoint_;
+  } else if (is("ROLLBACK")) {
+    in_transaction_ = failed_ = false;
+  } else if (failed_) {
+    return std::unexpected(DatabaseError{"25P02", "current transaction is aborted", ""});
+  } else if (is("COMMIT")) {
+    in_transaction_ = false;
+    committed = working_;
+  } else if (is("SAVEPOINT")) {
+    savepoint_ = working_;
+  } else if (is("UPDATE wellhead_progress")) {
+    const bool matches = number_behind(text, "AND sequence = ") == working_.sequence;
+    step_.rows_updated = matches ? 1 : 0;
+    if (matches) working_.sequence = number_behind(text, "SET sequence = ");
+  } else {
+    WELLHEAD_ASSERT(is("SELECT pg_advisory") || is("SET ") || is("RELEASE ") ||
+                    is("INSERT INTO wellhead_progress"));
+  }
+  return {};
+}
+
+DatabaseResult<void> SimulatedServer::copy_data(std::span<const std::byte> bytes) {
+  if (!connected_) return std::unexpected(broken());
+  return call<void>([&]() -> DatabaseResult<void> {
+    copy_bytes_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    return {};
+  });
+}
+
+DatabaseResult<void> SimulatedServer::finish_copy() {
+  ++copies;
+  const std::vector<std::string> rows = tuples_of(copy_bytes_);
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    if (!refuses(rows[row])) continue;
+    std::string context;
+    if (hint == LineHint::right) context = "COPY t, line " + std::to_string(row + 1);
+    if (hint == LineHint::lying) context = "COPY t, line " + std::to_string(rows.size() - row);
+    return std::unexpected(DatabaseError{"23514", "refused", context});
+  }
+  auto& table = working_.tables[copy_table_];
+  table.insert(table.end(), rows.begin(), rows.end());
+  step_.rows_copied = rows.size();
+  return {};
+}
+
+DatabaseResult<DatabaseStep> SimulatedServer::copy_end() {
+  if (!connected_) return std::unexpected(broken());
+  return call<DatabaseStep>([this]() -> DatabaseResult<DatabaseStep> {
+    if (auto done = finish_copy(); !done) {
+      statements_left_.clear();
+      failed_ = true;
+      return std::unexpected(done.error());
+    }
+    return go_on();
+  });
+}
+
+DatabaseRows SimulatedServer::columns_of(std::string_view query) const {
+  const std::string type_of_progress = "bigint";
+  if (query.find("'wellhead_progress'") != std::string_view::npos) {
+    DatabaseRows rows;
+    for (const char* name : {"node_id", "shard", "sequence", "updated_at"})
+      rows.push_back({name, type_of_progress, "t", "f", "f", "t"});
+    return rows;
+  }
+  DatabaseRows rows;
+  for (const SchemaPointer& schema : schemas_) {
+    if (query.find(sql_literal(schema->quoted_table())) == std::string_view::npos) continue;
+    for (const ColumnConfig& column : schema->columns())
+      rows.push_back({column.name, std::string(sql_type_name(column.type)), "f", "f", "f", "t"});
+  }
+  return rows;
+}
+
+DatabaseResult<DatabaseRows> SimulatedServer::query(std::string_view statements) {
+  if (!connected_) return std::unexpected(broken());
+  return call<DatabaseRows>([&]() -> DatabaseResult<DatabaseRows> {
+    if (statements == "SELECT current_user") return DatabaseRows{{"simulated"}};
+    if (statements.starts_with("SELECT a.attname")) return columns_of(statements);
+    if (statements.starts_with("SELECT has_table_privilege")) return DatabaseRows{{"t"}};
+    WELLHEAD_ASSERT(statements.find("FOR UPDATE") != std::string_view::npos);
+    return DatabaseRows{{std::to_string(committed.sequence)}};
+  });
+}
+
+}  // namespace wellhead::test
