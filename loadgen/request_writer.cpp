@@ -3,7 +3,6 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <cstring>
 
 namespace wellhead::loadgen {
 namespace {
@@ -61,9 +60,9 @@ void RequestWriter::fill_http(Batch& batch) {
   batch.text_end = body_begin + body_bytes;
   const std::string length = fmt::format("{}{}", body_bytes, head_end);
   char* head = batch.buffer.data() + body_begin - length.size();
-  std::memcpy(head, length.data(), length.size());
+  length.copy(head, length.size());
   head -= head_start_.size();
-  std::memcpy(head, head_start_.data(), head_start_.size());
+  head_start_.copy(head, head_start_.size());
   batch.text_begin = static_cast<std::size_t>(head - batch.buffer.data());
 }
 
