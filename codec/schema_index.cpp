@@ -24,7 +24,7 @@ FieldEncoding encoding_of(ColumnType type) noexcept {
     case ColumnType::jsonb:
       return FieldEncoding::jsonb;
   }
-  WELLHEAD_ASSERT(!"a column type without an encoding");
+  WELLHEAD_ASSERT(false && "a column type without an encoding");
 }
 
 KeyHead head_of(std::string_view key) noexcept {

@@ -40,7 +40,7 @@ struct BatchingOptions {
   std::uint32_t batches_away_eager =
       4;  // with fewer at a shard, an open batch is sent at the turn's end, full or not
   std::uint32_t requests_max = 65'536;  // taken and not answered
-  DecoderLimits decoder;
+  DecoderLimits decoder{};
 };
 
 class BatchingIntake final : public Intake, private RowSink {

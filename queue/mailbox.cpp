@@ -16,9 +16,9 @@ Mailbox::Mailbox() : consumer_(queue_), wake_fd_(eventfd(0, EFD_CLOEXEC | EFD_NO
 void Mailbox::Sender::send(Batch* batch) {
   const bool queued = mailbox_->queue_.enqueue(token_, batch);
   WELLHEAD_ASSERT(queued);  // false only when memory for the queue's own blocks is gone
-  // Pairs with the fence in prepare_sleep(): either this thread sees sleeping_, or the owner sees the batch.
-  std::atomic_thread_fence(std::memory_order_seq_cst);
-  if (mailbox_->sleeping_.load(std::memory_order_relaxed)) mailbox_->wake();
+  // Pairs with the exchange in prepare_sleep(). Of two exchanges one comes first: if the owner's, this one
+  // reads true and wakes it; if this one, the owner's synchronizes with it and sees the batch.
+  if (mailbox_->sleeping_.exchange(false, std::memory_order_acq_rel)) mailbox_->wake();
 }
 
 std::size_t Mailbox::take(std::span<Batch*> out) {
@@ -26,8 +26,7 @@ std::size_t Mailbox::take(std::span<Batch*> out) {
 }
 
 bool Mailbox::prepare_sleep() {
-  sleeping_.store(true, std::memory_order_relaxed);
-  std::atomic_thread_fence(std::memory_order_seq_cst);
+  sleeping_.exchange(true, std::memory_order_acq_rel);
   if (queue_.size_approx() == 0) return true;
   sleeping_.store(false, std::memory_order_relaxed);
   return false;
