@@ -64,6 +64,7 @@ double commit_all(const std::string& connection, const std::string& synchronous_
 void write_copy_file(const std::string& path, const std::vector<std::unique_ptr<Batch>>& batches,
                      bool sorted) {
   std::vector<Batch*> all;
+  all.reserve(batches.size());
   for (const auto& batch : batches) all.push_back(batch.get());
   Flush flush(test::shipped_schemas());
   flush.assign(all);

@@ -130,6 +130,7 @@ class Shard {
   [[nodiscard]] std::chrono::nanoseconds time_to_next_event() const noexcept;
   void sleep();
 
+  Mailbox mailbox_;  // first, for it fills cache lines of its own
   const std::uint32_t index_;
   const FlushOptions options_;
   const std::unique_ptr<Committer> committer_;
@@ -137,7 +138,6 @@ class Shard {
   std::vector<Mailbox::Sender> senders_;
   const Clock& clock_;
   const int cpu_;
-  Mailbox mailbox_;
   std::atomic<ShardState> state_{ShardState::starting};
   ShardStats stats_;
   mutable std::mutex problem_mutex_;

@@ -197,8 +197,8 @@ class StartUp(unittest.TestCase):
         begin = time.monotonic()
         node.start(ready=False)
         print(f"live after {time.monotonic() - begin:.3f} s", flush=True)
-        ready = wait_until(lambda: (reply := node.admin("/health/ready")).status == 503 and reply, "not ready")
-        self.assertIn("connect", ready.text.lower())
+        wait_until(lambda: "connect" in (reply := node.admin("/health/ready")).text.lower() and reply.status == 503,
+                   "not ready, and the sentence says that there is no connection")
         reply = node.post("telemetry", telemetry("x"))
         self.assertEqual((reply.status, reply.json["error"]["code"]), (503, "unavailable"))
         self.assertGreater(int(reply.headers["Retry-After"]), 0)

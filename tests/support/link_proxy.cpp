@@ -72,6 +72,7 @@ void LinkProxy::accept_link() {
   Link link;
   link.client.reset(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
   link.server.reset(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!link.client || !link.server) return;
   const sockaddr_in address = loopback(server_port_);
   if (connect(link.server.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return;
   const std::lock_guard lock(plan_mutex_);
