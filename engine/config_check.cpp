@@ -8,12 +8,12 @@
 #include "codec/row.hpp"
 #include "engine/config_keys.hpp"
 #include "engine/cores.hpp"
+#include "queue/batch.hpp"
 
 namespace wellhead {
 namespace {
 
-constexpr std::uint64_t batch_alignment = 4096;  // Batch's, for direct writes
-constexpr std::size_t streams_max = 4'096;       // RowHeader::stream has 16 bits; far above any real node
+constexpr std::size_t streams_max = 4'096;  // RowHeader::stream has 16 bits; far above any real node
 // Each shard may have one batch being filled and one on its way.
 constexpr std::uint32_t batches_per_shard_min = 2;
 
@@ -58,7 +58,7 @@ class Checker {
   void check_buffers() {
     if (!std::has_single_bit(config_.net.receive_buffers))
       add("limits.receive_buffers", "is not a power of two");
-    if (config_.batch_bytes % batch_alignment != 0) add("pipeline.batch_bytes", "is not a multiple of 4KiB");
+    if (config_.batch_bytes % Batch::alignment != 0) add("pipeline.batch_bytes", "is not a multiple of 4KiB");
   }
 
   void check_streams() {
@@ -79,7 +79,7 @@ class Checker {
     }
     loaded_.schemas.push_back(std::move(*schema));
     const std::size_t longest = longest_row_bytes(stream.config);
-    if (longest > config_.batch_bytes)
+    if (longest > config_.batch_bytes - Batch::header_room_bytes)
       errors_.push_back(
           fmt::format("{}: streams.{}: its longest row takes {} bytes and would not fit pipeline.batch_bytes "
                       "= \"{}\"; lower "

@@ -1,6 +1,7 @@
 #include "queue/batch.hpp"
 
 #include <cstdlib>
+#include <cstring>
 #include <new>
 
 #include "base/assert.hpp"
@@ -8,11 +9,10 @@
 namespace wellhead {
 namespace {
 
-constexpr std::size_t batch_alignment = 4096;
 constexpr std::size_t claims_reserved = 256;
 
 std::byte* allocate_aligned(std::size_t bytes) {
-  void* memory = std::aligned_alloc(batch_alignment, bytes);
+  void* memory = std::aligned_alloc(Batch::alignment, bytes);
   if (memory == nullptr) throw std::bad_alloc();
   return static_cast<std::byte*>(memory);
 }
@@ -25,22 +25,23 @@ void Batch::AlignedFree::operator()(std::byte* memory) const noexcept {
 
 Batch::Batch(std::size_t capacity_bytes, std::uint32_t reactor)
     : memory_(allocate_aligned(capacity_bytes)), capacity_bytes_(capacity_bytes), reactor_(reactor) {
-  WELLHEAD_ASSERT(capacity_bytes % batch_alignment == 0);
+  WELLHEAD_ASSERT(capacity_bytes % alignment == 0 && capacity_bytes > header_room_bytes);
   claims_.reserve(claims_reserved);
 }
 
 std::byte* Batch::append(std::uint32_t request_slot, std::uint32_t request_generation,
-                         std::uint32_t tuple_bytes) noexcept {
+                         std::uint32_t tuple_bytes, RowKind kind) noexcept {
   const std::size_t bytes = row_bytes(tuple_bytes);
   WELLHEAD_ASSERT(fits(bytes));
-  std::byte* row = memory_.get() + bytes_;
+  std::byte* row = memory_.get() + header_room_bytes + bytes_;
   bytes_ += bytes;
   const bool same_request = !claims_.empty() && claims_.back().request_slot == request_slot &&
-                            claims_.back().request_generation == request_generation;
+                            claims_.back().request_generation == request_generation &&
+                            claims_.back().kind == kind;
   if (same_request)
     ++claims_.back().row_count;
   else
-    claims_.push_back({request_slot, request_generation, row_count_, 1});
+    claims_.push_back({request_slot, request_generation, row_count_, 1, kind});
   ++row_count_;
   return row;
 }
@@ -57,9 +58,26 @@ void Batch::rewind(const BatchMark& mark) noexcept {
   if (!claims_.empty()) claims_.back().row_count = mark.last_claim_rows;
 }
 
+std::span<std::byte> Batch::section() noexcept {
+  const std::size_t used = header_room_bytes + bytes_;
+  const std::size_t padded = (used + alignment - 1) / alignment * alignment;
+  std::memset(memory_.get() + used, 0, padded - used);
+  return {memory_.get(), padded};
+}
+
+void Batch::adopt(std::size_t bytes, std::uint32_t row_count) noexcept {
+  reset();
+  WELLHEAD_ASSERT(fits(bytes));
+  bytes_ = bytes;
+  row_count_ = row_count;
+}
+
 void Batch::reset() noexcept {
   bytes_ = 0;
   row_count_ = 0;
+  must_return_ = false;
+  lane_ = {};
+  lane_sequence_ = 0;
   outcome_ = BatchOutcome::none;
   claims_.clear();
   refused_.clear();

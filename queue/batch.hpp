@@ -1,8 +1,12 @@
 // A batch: rows of one reactor for one shard, handed over as a whole and handed back when their fate is
 // known.
 //
-// Owner at each moment: the reactor while it is open, then the shard's queue and the shard, then the reactor
-// again. Nobody touches a batch another thread owns.
+// Owner at each moment: the reactor while it is open and while the journal writes it, then the shard's queue
+// and the shard, then the reactor again. Nobody touches a batch another thread owns. A batch that a shard
+// read back from the journal belongs to that shard alone.
+//
+// In memory: header_room_bytes for the journal's section header, the rows, zeros up to the next 4 KiB; this
+// is also how it lies on disk, so that a batch is written and read back without a copy.
 #pragma once
 
 #include <cstddef>
@@ -13,8 +17,14 @@
 #include <vector>
 
 #include "codec/row.hpp"
+#include "queue/lane.hpp"
 
 namespace wellhead {
+
+enum class RowKind : std::uint8_t {
+  record,       // of its stream
+  dead_letter,  // tells of a record that was rejected; no record itself
+};
 
 // Rows [first_row, first_row + row_count) of a batch belong to one request of the reactor.
 struct Claim {
@@ -22,6 +32,7 @@ struct Claim {
   std::uint32_t request_generation;
   std::uint32_t first_row;
   std::uint32_t row_count;
+  RowKind kind = RowKind::record;
 };
 
 // A row the database refused for its data.
@@ -49,20 +60,29 @@ struct BatchMark {
 
 class Batch {
  public:
-  // Allocates `capacity_bytes`, aligned to 4 KiB for direct writes of the journal.
+  static constexpr std::size_t alignment = 4096;
+  static constexpr std::size_t header_room_bytes = 128;
+  // For the reactor of a batch that a shard read from the journal.
+  static constexpr std::uint32_t no_reactor = UINT32_MAX;
+
+  // Allocates `capacity_bytes`, a multiple of `alignment`, of which header_room_bytes are not for rows.
   Batch(std::size_t capacity_bytes, std::uint32_t reactor);
 
-  [[nodiscard]] bool fits(std::size_t bytes) const noexcept { return bytes <= capacity_bytes_ - bytes_; }
+  [[nodiscard]] bool fits(std::size_t bytes) const noexcept {
+    return bytes <= capacity_bytes_ - header_room_bytes - bytes_;
+  }
   // Adds a row of row_bytes(tuple_bytes) for a request. REQUIRES fits().
   [[nodiscard]] std::byte* append(std::uint32_t request_slot, std::uint32_t request_generation,
-                                  std::uint32_t tuple_bytes) noexcept;
+                                  std::uint32_t tuple_bytes, RowKind kind = RowKind::record) noexcept;
 
   [[nodiscard]] BatchMark mark() const noexcept;
   // REQUIRES a mark of this batch taken since the last reset().
   void rewind(const BatchMark& mark) noexcept;
   void reset() noexcept;
 
-  [[nodiscard]] std::span<const std::byte> rows() const noexcept { return {memory_.get(), bytes_}; }
+  [[nodiscard]] std::span<const std::byte> rows() const noexcept {
+    return {memory_.get() + header_room_bytes, bytes_};
+  }
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
   [[nodiscard]] std::uint32_t row_count() const noexcept { return row_count_; }
   [[nodiscard]] bool empty() const noexcept { return row_count_ == 0; }
@@ -70,6 +90,24 @@ class Batch {
   [[nodiscard]] std::uint32_t reactor() const noexcept { return reactor_; }
   [[nodiscard]] std::uint32_t shard() const noexcept { return shard_; }
   void set_shard(std::uint32_t shard) noexcept { shard_ = shard; }
+
+  // Where the batch stands in its lane; set once when it is given to the journal, before it goes to a shard.
+  [[nodiscard]] LaneId lane() const noexcept { return lane_; }
+  [[nodiscard]] std::uint64_t lane_sequence() const noexcept { return lane_sequence_; }
+  void set_lane(LaneId lane, std::uint64_t sequence) noexcept {
+    lane_ = lane;
+    lane_sequence_ = sequence;
+  }
+  // Whether a request waits for this batch's commit, so that memory must hold it until the shard gives it
+  // back.
+  [[nodiscard]] bool must_return() const noexcept { return must_return_; }
+  void set_must_return() noexcept { must_return_ = true; }
+
+  // The journal's view: header room and rows, zeros behind them up to a multiple of `alignment`.
+  [[nodiscard]] std::span<std::byte> section() noexcept;
+  // All memory, to read a section of the journal into; then adopt() tells what is in it.
+  [[nodiscard]] std::span<std::byte> memory() noexcept { return {memory_.get(), capacity_bytes_}; }
+  void adopt(std::size_t bytes, std::uint32_t row_count) noexcept;
 
   [[nodiscard]] BatchOutcome outcome() const noexcept { return outcome_; }
   void set_outcome(BatchOutcome outcome) noexcept { outcome_ = outcome; }
@@ -86,6 +124,9 @@ class Batch {
   std::uint32_t row_count_ = 0;
   std::uint32_t reactor_;
   std::uint32_t shard_ = 0;
+  bool must_return_ = false;
+  LaneId lane_{};
+  std::uint64_t lane_sequence_ = 0;
   BatchOutcome outcome_ = BatchOutcome::none;
   std::vector<Claim> claims_;
   std::vector<RefusedRow> refused_;

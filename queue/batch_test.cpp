@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace wellhead {
@@ -64,10 +65,37 @@ TEST(Batch, IsFullWhenTheNextRowWouldCrossItsEnd) {
     append_row(batch, 0, 96, 0);
     ++rows;
   }
-  EXPECT_EQ(rows, 4096 / bytes);
+  EXPECT_EQ(rows, (4096 - Batch::header_room_bytes) / bytes);
   batch.reset();
   EXPECT_TRUE(batch.empty());
-  EXPECT_TRUE(batch.fits(4096));
+  EXPECT_TRUE(batch.fits(4096 - Batch::header_room_bytes));
+  EXPECT_FALSE(batch.fits(4096 - Batch::header_room_bytes + 1));
+}
+
+TEST(Batch, ItsSectionIsPaddedWithZerosAndComesBackTheSame) {
+  Batch written(capacity_bytes, 0);
+  std::ranges::fill(written.memory(), std::byte{0xAA});
+  for (std::uint32_t row = 0; row < 20; ++row) append_row(written, 1, 16, row);
+  const std::span<std::byte> section = written.section();
+  ASSERT_EQ(section.size() % Batch::alignment, 0U);
+  const std::size_t used = Batch::header_room_bytes + written.bytes();
+  for (std::size_t at = used; at < section.size(); ++at) EXPECT_EQ(section[at], std::byte{0});
+
+  Batch read(capacity_bytes, Batch::no_reactor);
+  std::ranges::copy(section, read.memory().begin());
+  read.adopt(written.bytes(), written.row_count());
+  EXPECT_TRUE(std::ranges::equal(read.rows(), written.rows()));
+  EXPECT_EQ(read.row_count(), written.row_count());
+}
+
+TEST(Batch, ResetForgetsTheLaneAndWhoWaits) {
+  Batch batch(capacity_bytes, 0);
+  batch.set_lane({.epoch = 2, .reactor = 0, .shard = 1}, 7);
+  batch.set_must_return();
+  batch.reset();
+  EXPECT_EQ(batch.lane(), LaneId{});
+  EXPECT_EQ(batch.lane_sequence(), 0U);
+  EXPECT_FALSE(batch.must_return());
 }
 
 }  // namespace
