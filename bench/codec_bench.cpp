@@ -59,7 +59,7 @@ std::string to_json(const Members& members, std::string_view separator) {
   for (const auto& [key, value] : members) {
     if (json.size() > 1) json += ',';
     json += separator;
-    json += '"' + key + "\":" + value;
+    json.append("\"").append(key).append("\":").append(value);
   }
   return json + std::string(separator.substr(0, separator.find(' '))) + "}";
 }
@@ -138,7 +138,7 @@ void decode(benchmark::State& state, const std::string& text) {
   Decoder decoder({});
   ForgettingSink rows;
   RecordErrors errors;
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     const DecodeResult result = decoder.decode({.schema = **schema,
                                                 .body = std::string_view(memory).substr(0, text.size()),
                                                 .format = BodyFormat::detect,
@@ -169,7 +169,7 @@ void read_lines(benchmark::State& state, const std::string& text) {
   const std::string memory = padded(text);
   ondemand::parser parser;
   WELLHEAD_ASSERT(parser.allocate(1U << 20) == simdjson::SUCCESS);
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     const char* at = memory.data();
     const char* const end = at + text.size();
     while (at != end) {
@@ -191,7 +191,7 @@ void read_lines(benchmark::State& state, const std::string& text) {
 void read_array(benchmark::State& state, const std::string& text) {
   const std::string memory = padded(text);
   ondemand::parser parser;
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     ondemand::document document;
     ondemand::array array;
     WELLHEAD_ASSERT(parser.iterate(memory.data(), text.size(), memory.size()).get(document) ==

@@ -34,8 +34,9 @@ std::size_t balanced_bytes(std::string_view text) noexcept {
       in_string = true;
     } else if (byte == '{' || byte == '[') {
       ++depth;
-    } else if ((byte == '}' || byte == ']') && (depth == 0 || --depth == 0)) {
-      return offset + 1;
+    } else if (byte == '}' || byte == ']') {
+      if (depth <= 1) return offset + 1;
+      --depth;
     }
   }
   return 0;

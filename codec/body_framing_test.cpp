@@ -26,6 +26,7 @@ std::string good(int value = 1) {
 // Indexes of the records that became rows.
 std::vector<std::uint32_t> taken(const Decoded& decoded) {
   std::vector<std::uint32_t> indexes;
+  indexes.reserve(decoded.rows.size());
   for (std::size_t row = 0; row < decoded.rows.size(); ++row) {
     indexes.push_back(decoded.rows.row(row).header.record_index);
   }

@@ -27,12 +27,15 @@ std::atomic<std::size_t> allocation_count{0};
   allocation_count.fetch_add(1, std::memory_order_relaxed);
   return std::malloc(bytes == 0 ? 1 : bytes);
 }
+// NOLINTBEGIN(clang-analyzer-cplusplus.NewDelete): the analyzer takes this for a second delete of what these
+// free
 [[gnu::noinline]] void operator delete(void* memory) noexcept {
   std::free(memory);
 }
 [[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept {
   std::free(memory);
 }
+// NOLINTEND(clang-analyzer-cplusplus.NewDelete)
 
 namespace wellhead {
 namespace {

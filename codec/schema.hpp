@@ -93,6 +93,8 @@ class Schema {
   [[nodiscard]] static std::expected<std::shared_ptr<const Schema>, std::string> compile(StreamConfig config,
                                                                                          std::uint16_t index);
   ~Schema();
+  Schema(const Schema&) = delete;
+  Schema& operator=(const Schema&) = delete;
 
   [[nodiscard]] std::uint16_t index() const noexcept { return index_; }
   [[nodiscard]] const std::string& name() const noexcept { return config_.name; }
@@ -106,7 +108,6 @@ class Schema {
 
  private:
   Schema(StreamConfig config, std::uint16_t index);
-  Schema(const Schema&) = delete;
 
   StreamConfig config_;
   std::uint16_t index_;

@@ -107,10 +107,10 @@ KeyEntry& SchemaIndex::key_entry(std::string_view key) {
 
 void SchemaIndex::build_table() {
   table_.assign(std::bit_ceil(keys_.size() * 2), no_index);
-  for (std::uint16_t index = 0; index < keys_.size(); ++index) {
+  for (std::size_t index = 0; index < keys_.size(); ++index) {
     std::size_t probe = keys_[index].head.hash() & (table_.size() - 1);
     while (table_[probe] != no_index) probe = (probe + 1) & (table_.size() - 1);
-    table_[probe] = index;
+    table_[probe] = static_cast<std::uint16_t>(index);
   }
 }
 

@@ -131,7 +131,7 @@ TEST(schema, finds_every_key_and_no_other) {
   for (const StreamConfig& stream : builtin_streams()) {
     const SchemaPointer schema = test::compile(stream);
     const SchemaIndex& index = schema->lookup();
-    for (std::uint16_t key = 0; key < index.keys().size(); ++key)
+    for (std::size_t key = 0; key < index.keys().size(); ++key)
       EXPECT_EQ(index.find(index.keys()[key].text), key);
     for (const char* other : {"", "x", "Timestamp", "timestamp ", "temperature_unit2"}) {
       EXPECT_EQ(index.find(other), no_index) << other;

@@ -206,7 +206,8 @@ std::expected<std::int64_t, TimestampFault> parse_rfc3339(std::string_view text)
   if (!reader.at_end()) return std::unexpected(TimestampFault::malformed);
   if (!possible(civil)) return std::unexpected(TimestampFault::impossible);
   const std::int64_t seconds = days_from_civil(civil.year, civil.month, civil.day) * seconds_per_day +
-                               civil.hour * 3600 + civil.minute * 60 + civil.second - *offset_s;
+                               std::int64_t{civil.hour} * 3600 + std::int64_t{civil.minute} * 60 +
+                               civil.second - *offset_s;
   // A leap second is the last of a UTC day, so the second it becomes is the first of the next one.
   if (civil.second == 60 && seconds % seconds_per_day != 0)
     return std::unexpected(TimestampFault::impossible);

@@ -103,7 +103,7 @@ constexpr std::array keys_table{
               .help = "File whose first line is the URL, for secrets that come as files."},
     ConfigKey{.name = "database.synchronous_commit", .type = KeyType::choice, .slot = WELLHEAD_SLOT(database.synchronous_commit), .choices = "on|off|local|remote_write|remote_apply",
               .help = "As PostgreSQL's setting. With `off`, a crash of the database can lose records that were acknowledged just before."},
-    ConfigKey{.name = "database.connect_timeout", .type = KeyType::duration, .slot = WELLHEAD_SLOT(database.connect_timeout), .minimum = 100, .maximum = 10 * 60 * second,
+    ConfigKey{.name = "database.connect_timeout", .type = KeyType::duration, .slot = WELLHEAD_SLOT(database.connect_timeout), .minimum = 100, .maximum = std::int64_t{10} * 60 * second,
               .help = "For one attempt to connect."},
     ConfigKey{.name = "database.statement_timeout", .type = KeyType::duration, .slot = WELLHEAD_SLOT(database.statement_timeout), .minimum = second, .maximum = day,
               .help = "For one statement of a flush; then it is rolled back and tried again."},

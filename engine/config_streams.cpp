@@ -290,6 +290,7 @@ template <typename Target, std::size_t count>
 void unknown_key(const Reading& reading, const toml::key& key,
                  const std::array<StreamKey<Target>, count>& keys) {
   std::vector<std::string> names;
+  names.reserve(count + 1);
   for (const auto& known : keys) names.emplace_back(known.name);
   if constexpr (std::same_as<Target, StreamConfig>) names.emplace_back("columns");
   const auto meant = nearest(key.str(), names);
@@ -347,6 +348,7 @@ template <typename Target, std::size_t count>
 std::vector<StreamKeyDescription> describe(const Target& defaults,
                                            const std::array<StreamKey<Target>, count>& keys) {
   std::vector<StreamKeyDescription> descriptions;
+  descriptions.reserve(count);
   for (const auto& key : keys) descriptions.push_back({key.name, key.type, key.print(defaults), key.help});
   return descriptions;
 }

@@ -65,6 +65,7 @@ class Script {
     for (std::size_t index = 0; index < contents_.size(); ++index) {
       names_.push_back("000" + std::to_string(index + 1) + "_" + static_cast<char>('a' + index) + ".sql");
     }
+    embedded.reserve(contents_.size());
     for (std::size_t index = 0; index < contents_.size(); ++index)
       embedded.push_back({names_[index], contents_[index]});
     migrations_ = parse_migrations(embedded).value();

@@ -238,12 +238,14 @@ TEST_F(HttpLimitsTest, FewReceiveBuffersServeManyConnections) {
   limits.receive_buffers = 2;
   limits.receive_buffer_bytes = 1'024;
   start(limits);
+  constexpr int client_count = 50;
   std::vector<Client> clients;
-  for (int number = 0; number < 50; ++number) clients.push_back(http());
+  clients.reserve(client_count);
+  for (int number = 0; number < client_count; ++number) clients.push_back(http());
   const std::string body(20'000, 'x');
   for (Client& client : clients) ASSERT_TRUE(client.send(post(body)));
   for (Client& client : clients) EXPECT_EQ(client.read_reply().value_or(Reply{}).status, 200);
-  EXPECT_TRUE(intake_.bodies() == std::vector<std::string>(50, body));
+  EXPECT_TRUE(intake_.bodies() == std::vector<std::string>(client_count, body));
   EXPECT_GT(stats().receive_buffer_exhaustions.value(), 0U);
 }
 
