@@ -10,8 +10,8 @@
 //
 // The blocks of a segment are those from its first_block to before the first_block of the reactor's next
 // segment that is begun. After a failed write the writer goes on in a fresh segment with the number of the
-// failed block; whatever of that block reached the old segment is thereby cut off, as soon as, and only if,
-// there is a newer one to take its place. So of two blocks of one number exactly one counts.
+// failed block, and whatever of that block reached the old segment is thereby cut off. So of two blocks of
+// one number never more than one counts, and it is the newer one, which alone may have been acknowledged.
 //
 // A block is the unit of atomicity: it counts only when every one of its sections is whole. A section holds
 // the rows of one lane (queue/lane.hpp) or what requests said of themselves (ledger). Numbers are
