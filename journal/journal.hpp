@@ -77,6 +77,8 @@ struct JournalError {
 
 // Rows of one lane in a block that is damaged.
 struct LostRows {
+  static constexpr std::uint32_t unknown_shard = UINT32_MAX;  // where the section's header is lost too
+
   LaneId lane;
   std::uint64_t sequence;  // 0: not known
   std::uint32_t rows;      // as the header says, where it is whole; 0: not known
