@@ -31,6 +31,7 @@ void SegmentCatalog::begin(const SegmentBegin& begin) {
   SegmentEntry entry;
   entry.id = begin.id;
   entry.bytes = begin.bytes;
+  entry.end_offset = begin.bytes;
   entry.last_written_us = begin.now_us;
   entry.active = true;
   for (std::uint32_t shard = 0; shard < begin.next_sequences.size(); ++shard)

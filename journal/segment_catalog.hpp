@@ -32,6 +32,7 @@ struct LaneRange {
 struct SegmentEntry {
   SegmentId id;
   std::uint64_t bytes = 0;               // of the file
+  std::uint64_t end_offset = 0;          // no section begins there or behind
   std::uint64_t end_block = UINT64_MAX;  // blocks from this number on do not count
   std::vector<LaneRange> lanes;          // none empty
   std::uint64_t ledger_sections = 0;
