@@ -81,7 +81,8 @@ JournalWriter& FileJournal::writer(std::uint32_t reactor) {
 }
 
 std::unique_ptr<JournalReader> FileJournal::reader(LaneId lane, std::uint64_t first) {
-  return std::make_unique<LaneReader>(files_, identity_.id, catalog_, *this, lane, first);
+  DamageWatch& damage = *this;
+  return std::make_unique<LaneReader>(files_, identity_.id, catalog_, damage, lane, first);
 }
 
 // Set aside first, then forgotten: only what is on disk elsewhere may be passed over. What an earlier run

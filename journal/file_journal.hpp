@@ -1,5 +1,5 @@
 // The Journal over a FileSystem: holds the parts together. What each does is told in its own header:
-// journal_opening (start), segment_pool (files ready), journal_writer, segment_catalog (what is where),
+// journal_opening (start), segment_pool (files ready), segment_writer, segment_catalog (what is where),
 // lane_reader, trim.
 #pragma once
 
@@ -12,7 +12,7 @@
 
 #include "journal/journal.hpp"
 #include "journal/journal_opening.hpp"
-#include "journal/journal_writer.hpp"
+#include "journal/segment_writer.hpp"
 #include "journal/lane_reader.hpp"
 #include "journal/segment_catalog.hpp"
 #include "journal/segment_pool.hpp"
