@@ -181,9 +181,14 @@ void ChainSurvey::take_section(const SegmentScan& scan, const FoundSection& sect
                       lane_text(lane_of(section))));
     return;
   }
-  if (rows) move_lane(section);
-  if (!rows) ++findings_.entries.back().ledger_sections;
-  if (section.payload == PayloadState::damaged) lose_section(scan, section);
+  SegmentEntry& entry = findings_.entries.back();
+  if (rows)
+    move_lane(section);
+  else
+    ++entry.ledger_sections;
+  if (section.payload == PayloadState::damaged) return lose_section(scan, section);
+  ++entry.sections;
+  if (rows) entry.rows += section.row_count;
 }
 
 // Where the write of a torn block began: its first section may be what is missing.
@@ -264,6 +269,7 @@ void ChainSurvey::survey_segment(std::size_t index) {
   judge_end(index);
   std::ranges::sort(findings_.entries.back().unusable);
   findings_.entries.back().end_block = next_block_;
+  findings_.entries.back().first_block = first_block_of(scan).value_or(next_block_);
 }
 
 // Sections that are lost and of which nothing is known, not even by a gap in their lane.

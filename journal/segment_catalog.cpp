@@ -93,12 +93,20 @@ std::uint64_t SegmentCatalog::first_sequence(LaneId lane) const {
   return chain == chains_.end() ? 1 : first_of(chain->second, lane.shard);
 }
 
-void SegmentCatalog::mark_unusable(const SegmentId& id, const Extent& extent) {
+bool SegmentCatalog::mark_unusable(const SegmentId& id, const Extent& extent) {
   const std::lock_guard lock(mutex_);
   SegmentEntry* known = entry(id);
-  if (known == nullptr) return;
+  if (known == nullptr || std::ranges::find(known->unusable, extent) != known->unusable.end()) return false;
   known->unusable.push_back(extent);
   std::ranges::sort(known->unusable);
+  return true;
+}
+
+std::size_t SegmentCatalog::segment_count() const {
+  const std::lock_guard lock(mutex_);
+  std::size_t count = 0;
+  for (const auto& [id, chain] : chains_) count += chain.segments.size();
+  return count;
 }
 
 std::vector<SegmentEntry> SegmentCatalog::segments() const {

@@ -39,6 +39,10 @@ struct SegmentEntry {
   std::int64_t last_written_us = 0;
   std::vector<Extent> unusable;  // damaged sections and what cannot be read, sorted
   bool active = false;           // a writer writes it
+  // Of earlier epochs only, for reports: what counts in it.
+  std::uint64_t first_block = 0;
+  std::uint64_t sections = 0;
+  std::uint64_t rows = 0;
 
   [[nodiscard]] const LaneRange* range(std::uint32_t shard) const noexcept;
 };
@@ -72,11 +76,12 @@ class SegmentCatalog {
   // The block with which the segment ends, as known now: it is only certain when the next has begun.
   [[nodiscard]] std::uint64_t end_block(const SegmentId& id) const;
   [[nodiscard]] std::uint64_t first_sequence(LaneId lane) const;
-  // A reader found it damaged.
-  void mark_unusable(const SegmentId& id, const Extent& extent);
+  // A reader found it damaged. False where that was known.
+  bool mark_unusable(const SegmentId& id, const Extent& extent);
 
   // All segments, by epoch, reactor and number.
   [[nodiscard]] std::vector<SegmentEntry> segments() const;
+  [[nodiscard]] std::size_t segment_count() const;
   // The segment goes. REQUIRES that it is the first of its epoch and reactor, and not active.
   void remove(const SegmentId& id);
   [[nodiscard]] bool holds_epoch(std::uint32_t epoch) const;

@@ -109,7 +109,7 @@ FileResult<void> SegmentScanner::find_sections(SegmentScan& scan, std::uint64_t 
     if (*header && continues(scan, **header)) {
       scan.sections.push_back(found(**header, at));
       FoundSection& section = scan.sections.back();
-      if (section.extent().end > scan.file_bytes) section.payload = PayloadState::damaged;
+      if (section.payload_end() > scan.file_bytes) section.payload = PayloadState::damaged;
       if (verify)
         if (const auto read = this->verify(section); !read) return read;
       at = scan.end = section.extent().end;

@@ -48,6 +48,9 @@ struct FoundSection {
   [[nodiscard]] Extent extent() const noexcept {
     return {offset, offset + journal_format::section_bytes(payload_bytes)};
   }
+  [[nodiscard]] std::uint64_t payload_end() const noexcept {
+    return offset + sizeof(journal_format::SectionHeader) + payload_bytes;
+  }
 };
 
 struct SegmentScan {
