@@ -274,11 +274,12 @@ bool SegmentPool::within_bounds(bool needed) {
         "safe; new records are refused until there is more space. Free some, or see that the database takes "
         "what the journal holds.",
         *free, options_.free_bytes_min);
-  if (!sentence.empty() && needed) {
+  if (sentence.empty()) return true;
+  if (needed) {
     report(true, std::move(sentence));
     pause();
   }
-  return sentence.empty();
+  return false;
 }
 
 SegmentPool::Done SegmentPool::begin_spare() {
@@ -316,6 +317,7 @@ SegmentPool::Done SegmentPool::finish_spare() {
   spares_.push_back(std::move(making_->path));
   making_.reset();
   set_spare_count();
+  report(false, {});
   return {};
 }
 
