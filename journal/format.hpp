@@ -5,6 +5,14 @@
 //   block   = section, section, …                    all sections of one group commit, contiguous, written by
 //   one vectored write section = section header (128 bytes), payload, zeros up to a multiple of 4 KiB
 //
+// A segment is made ready ahead of its use with first_block 0. The first block in it and the header that has
+// the block's number are one write, so a segment with first_block 0 holds nothing.
+//
+// The blocks of a segment are those from its first_block to before the first_block of the reactor's next
+// segment that is begun. After a failed write the writer goes on in a fresh segment with the number of the
+// failed block, and whatever of that block reached the old segment is thereby cut off. So of two blocks of
+// one number never more than one counts, and it is the newer one, which alone may have been acknowledged.
+//
 // A block is the unit of atomicity: it counts only when every one of its sections is whole. A section holds
 // the rows of one lane (queue/lane.hpp) or what requests said of themselves (ledger). Numbers are
 // little-endian; the journal is for the machine that wrote it and its like, and other byte orders are refused
@@ -41,7 +49,7 @@ struct SegmentHeader {
   std::uint32_t epoch;
   std::uint32_t reactor;
   std::uint64_t segment;      // counts the segments of this epoch and reactor, from 1
-  std::uint64_t first_block;  // the number of the first block in it
+  std::uint64_t first_block;  // the number of the first block in it; 0: ready and not begun
   std::uint64_t bytes;        // of the file, header included
   std::int64_t created_us;    // wall time, microseconds since 2000-01-01 UTC
 };

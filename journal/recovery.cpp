@@ -1,0 +1,153 @@
+#include "journal/recovery.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+#include <map>
+#include <utility>
+
+#include "journal/epoch_file.hpp"
+#include "journal/error.hpp"
+
+namespace wellhead {
+namespace {
+
+using ChainId = std::pair<std::uint32_t, std::uint32_t>;  // epoch, reactor
+using Chains = std::map<ChainId, std::vector<SegmentId>>;
+using Epochs = std::map<std::uint32_t, JournalSurvey::Epoch>;
+
+std::expected<Chains, JournalError> list_segments(FileSystem& files) {
+  Chains chains;
+  const auto names = files.list(segments_directory);
+  if (!names && names.error() == ENOENT) return chains;
+  if (!names) return std::unexpected(system_error("list", segments_directory, names.error()));
+  for (const std::string& name : *names)
+    if (const auto id = parse_segment_name(name)) chains[{id->epoch, id->reactor}].push_back(*id);
+  for (auto& [chain, segments] : chains) std::ranges::sort(segments);
+  return chains;
+}
+
+JournalError unknown_epoch(const SegmentId& segment) {
+  return {JournalErrorCode::damaged,
+          fmt::format(
+              "The journal has segments of run {0} and no file {1}, so the meaning of the rows in {2} is not "
+              "known. Nothing was changed; restore {1} from a copy, or move the segments that begin with "
+              "{0:08} out of the directory to go on without them.",
+              segment.epoch, epoch_path(segment.epoch), segment_path(segment))};
+}
+
+class Recovery {
+ public:
+  Recovery(FileSystem& files, const journal_format::JournalId& journal, std::uint64_t verify_bytes_max)
+      : files_(files), scanner_(files, journal), verify_bytes_left_(verify_bytes_max) {}
+
+  [[nodiscard]] std::expected<Recovered, JournalError> run();
+
+ private:
+  using Step = std::expected<void, JournalError>;
+
+  [[nodiscard]] Step recover_chain(std::span<const SegmentId> segments);
+  [[nodiscard]] FileResult<void> scan(std::span<SegmentScan> scans, std::size_t index, const SegmentId& id);
+  // The last block is the one that may be torn, so nothing of it is taken on trust.
+  [[nodiscard]] FileResult<void> verify_last_block(std::span<SegmentScan> scans);
+  void add(ChainFindings findings);
+  void sum_up(Epochs epochs);
+
+  FileSystem& files_;
+  SegmentScanner scanner_;
+  std::uint64_t verify_bytes_left_;
+  Recovered recovered_;
+};
+
+FileResult<void> Recovery::scan(std::span<SegmentScan> scans, std::size_t index, const SegmentId& id) {
+  auto opened = scanner_.open(id);
+  if (!opened) return std::unexpected(opened.error());
+  scans[index] = std::move(*opened);
+  const bool verify = verify_bytes_left_ >= scans[index].file_bytes;
+  if (verify) verify_bytes_left_ -= scans[index].file_bytes;
+  return scanner_.find_sections(scans[index], end_block_before(scans.subspan(index + 1)), verify);
+}
+
+FileResult<void> Recovery::verify_last_block(std::span<SegmentScan> scans) {
+  const auto last = std::find_if(scans.rbegin(), scans.rend(),
+                                 [](const SegmentScan& scan) { return !scan.sections.empty(); });
+  if (last == scans.rend()) return {};
+  if (const auto opened = scanner_.open(last->id); !opened) return std::unexpected(opened.error());
+  for (FoundSection& section : last->sections) {
+    if (section.block != last->sections.back().block) continue;
+    if (const auto verified = scanner_.verify(section); !verified) return verified;
+  }
+  return {};
+}
+
+// From the last to the first, for the first block of a segment tells where the one before ends.
+Recovery::Step Recovery::recover_chain(std::span<const SegmentId> segments) {
+  std::vector<SegmentScan> scans(segments.size());
+  for (std::size_t left = segments.size(); left > 0; --left) {
+    const SegmentId& id = segments[left - 1];
+    if (const auto scanned = scan(scans, left - 1, id); !scanned)
+      return std::unexpected(system_error("read", segment_path(id), scanned.error()));
+  }
+  if (const auto verified = verify_last_block(scans); !verified)
+    return std::unexpected(system_error("read", segment_path(segments.back()), verified.error()));
+  add(survey_chain(scans));
+  return {};
+}
+
+template <typename Value>
+void append(std::vector<Value>& into, std::vector<Value>& from) {
+  into.insert(into.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
+}
+
+void Recovery::add(ChainFindings findings) {
+  JournalSurvey& survey = recovered_.survey;
+  append(recovered_.entries, findings.entries);
+  append(recovered_.unused, findings.unused);
+  append(recovered_.faults, findings.faults);
+  append(survey.lost, findings.lost);
+  append(survey.lanes, findings.lanes);
+  append(survey.findings, findings.torn);
+  survey.torn_blocks += findings.torn_blocks;
+  survey.torn_bytes += findings.torn_bytes;
+}
+
+void Recovery::sum_up(Epochs epochs) {
+  JournalSurvey& survey = recovered_.survey;
+  std::ranges::sort(recovered_.entries, {}, &SegmentEntry::id);
+  std::ranges::sort(survey.lanes, {}, &OldLane::lane);
+  for (const JournalFault& fault : recovered_.faults) survey.findings.push_back(fault.sentence);
+  for (const SegmentEntry& entry : recovered_.entries) {
+    survey.bytes += entry.bytes;
+    survey.epochs.emplace(entry.id.epoch, epochs.at(entry.id.epoch));
+  }
+  survey.segments = recovered_.entries.size();
+  for (const auto& [number, epoch] : epochs) {
+    recovered_.last_epoch = std::max(recovered_.last_epoch, number);
+    if (!survey.epochs.contains(number)) recovered_.empty_epochs.push_back(number);
+  }
+}
+
+std::expected<Recovered, JournalError> Recovery::run() {
+  auto epochs = read_epochs(files_);
+  if (!epochs) return std::unexpected(epochs.error());
+  const auto chains = list_segments(files_);
+  if (!chains) return std::unexpected(chains.error());
+  for (const auto& [chain, segments] : *chains)
+    if (!epochs->contains(chain.first)) return std::unexpected(unknown_epoch(segments.front()));
+  // The newest first: they are what verify_bytes_max is for.
+  for (auto chain = chains->rbegin(); chain != chains->rend(); ++chain)
+    if (const auto recovered = recover_chain(chain->second); !recovered)
+      return std::unexpected(recovered.error());
+  sum_up(std::move(*epochs));
+  return std::move(recovered_);
+}
+
+}  // namespace
+
+std::expected<Recovered, JournalError> recover(FileSystem& files, const journal_format::JournalId& journal,
+                                               std::uint64_t verify_bytes_max) {
+  return Recovery(files, journal, verify_bytes_max).run();
+}
+
+}  // namespace wellhead

@@ -1,0 +1,31 @@
+// What a journal holds when it is opened: reads all segments of earlier epochs and judges them
+// (journal/chain_survey.hpp). Changes nothing.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <vector>
+
+#include "journal/chain_survey.hpp"
+#include "journal/file_system.hpp"
+#include "journal/journal.hpp"
+#include "journal/segment_catalog.hpp"
+
+namespace wellhead {
+
+struct Recovered {
+  JournalSurvey survey;
+  std::vector<SegmentEntry> entries;  // by epoch, reactor and number
+  std::vector<SegmentId> unused;      // segments of earlier epochs that hold nothing
+  std::vector<JournalFault> faults;
+  std::vector<std::uint32_t> empty_epochs;  // of which no segment holds anything
+  std::uint32_t last_epoch = 0;             // the highest ever seen here, 0 for none
+};
+
+// Every header is read; payloads of the newest segments, up to `verify_bytes_max` in all, and of the last
+// block of each reactor are verified here, those of the others when they are read back.
+[[nodiscard]] std::expected<Recovered, JournalError> recover(FileSystem& files,
+                                                             const journal_format::JournalId& journal,
+                                                             std::uint64_t verify_bytes_max);
+
+}  // namespace wellhead
