@@ -15,11 +15,9 @@
 #include <fmt/format.h>
 #include <liburing.h>
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <array>
-#include <atomic>
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
@@ -27,13 +25,12 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <vector>
 
 #include "base/assert.hpp"
 #include "base/clock.hpp"
 #include "base/histogram.hpp"
-#include "base/unique_fd.hpp"
+#include "journal/operation_thread.hpp"
 #include "journal/posix_file_system.hpp"
 #include "journal/segment_catalog.hpp"
 #include "journal/segment_pool.hpp"
@@ -181,50 +178,18 @@ class ThroughRing final : public Written {
 
 class OnThread final : public Written {
  public:
-  explicit OnThread(SegmentWriter& writer)
-      : Written("thread", writer),
-        wanted_(::eventfd(0, EFD_CLOEXEC)),
-        done_(::eventfd(0, EFD_CLOEXEC)),
-        thread_([this] { serve(); }) {}
-  ~OnThread() override {
-    operation_ = nullptr;
-    signal(wanted_);
-    thread_.join();
-  }
+  explicit OnThread(SegmentWriter& writer) : Written("thread", writer) {}
 
  private:
-  static void signal(const UniqueFd& fd) {
-    const std::uint64_t one = 1;
-    WELLHEAD_ASSERT(::write(fd.get(), &one, sizeof one) == sizeof one);
-  }
-  static void await(const UniqueFd& fd) {
-    std::uint64_t count = 0;
-    WELLHEAD_ASSERT(::read(fd.get(), &count, sizeof count) == sizeof count);
-  }
-  // The eventfds order the accesses to operation_ and result_.
-  void serve() {
-    while (true) {
-      await(wanted_);
-      if (operation_ == nullptr) return;
-      result_ = perform(*operation_);
-      signal(done_);
-    }
-  }
   std::int64_t run(const JournalOperation& operation) override {
-    operation_ = &operation;
-    signal(wanted_);
-    io_uring_prep_poll_add(&ring_.entry(), done_.get(), POLLIN);
+    thread_.begin(operation);
+    io_uring_prep_poll_add(&ring_.entry(), thread_.done_fd(), POLLIN);
     WELLHEAD_ASSERT(ring_.wait() > 0);
-    await(done_);
-    return result_;
+    return thread_.take_result().value();
   }
 
   BenchRing ring_;
-  UniqueFd wanted_;
-  UniqueFd done_;
-  std::atomic<const JournalOperation*> operation_{nullptr};
-  std::atomic<std::int64_t> result_{0};
-  std::thread thread_;
+  OperationThread thread_;
 };
 
 class Bench {
