@@ -259,7 +259,6 @@ void ChainSurvey::survey_segment(std::size_t index) {
   SegmentEntry& entry = findings_.entries.emplace_back();
   entry.id = scan.id;
   entry.bytes = scan.file_bytes;
-  entry.end_offset = scan.end;
   entry.last_written_us = scan.header ? scan.header->created_us : 0;
   torn_from_ = UINT64_MAX;
   judge_file(scan);
@@ -268,6 +267,7 @@ void ChainSurvey::survey_segment(std::size_t index) {
   judge_unreadable(scan);
   judge_end(index);
   std::ranges::sort(findings_.entries.back().unusable);
+  findings_.entries.back().end_offset = std::min(scan.end, torn_from_);
   findings_.entries.back().end_block = next_block_;
   findings_.entries.back().first_block = first_block_of(scan).value_or(next_block_);
 }
