@@ -108,7 +108,7 @@ enum class AppendStatus : std::uint8_t {
   planned,    // everything given is in the block that operation() now writes
   busy,       // a block is on its way: append again when it is durable
   not_ready,  // no segment is ready yet: append again soon; the preparer is at work
-  full,       // bytes_max or free_bytes_min is reached; problem() says so
+  full,       // bytes_max or free_bytes_min is reached, or no file can be made; problem() says so
   latched,    // a write failed; problem() says what and what to do
 };
 

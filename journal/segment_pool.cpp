@@ -334,7 +334,7 @@ SegmentPool::Done SegmentPool::failure(const char* doing, int error) {
 }
 
 void SegmentPool::settle(const Failure& failure) {
-  report(is_space(failure.error),
+  report(true,
          fmt::format(
              "Cannot {} of the journal: {}. What was acknowledged is safe; new records are refused as soon "
              "as no segment is left. {}; it is tried again every {} ms.",

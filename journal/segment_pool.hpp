@@ -55,8 +55,8 @@ struct ReadySegment {
 // Why a writer's slot is empty.
 enum class SegmentAvailability : std::uint8_t {
   ready,      // it is not
-  preparing,  // soon there is one; or files cannot be made at the moment, and problem() says why
-  full,       // bytes_max, free_bytes_min or the disk is reached
+  preparing,  // soon there is one
+  full,       // a bound is reached or no file can be made: problem() says which
 };
 
 // Whether files can be written around the page cache here; false: the file system has no O_DIRECT. Leaves

@@ -166,7 +166,7 @@ TEST_F(SegmentPoolTest, TellsOfAFullDiskAndOfAReadOnlyOneAndRecovers) {
   disk->set_read_only(true);
   pass_pause();
   EXPECT_FALSE(pool->work());
-  EXPECT_EQ(pool->availability(0), SegmentAvailability::preparing);
+  EXPECT_EQ(pool->availability(0), SegmentAvailability::full);
   EXPECT_NE(pool->problem().find("Read-only"), std::string::npos) << pool->problem();
   disk->set_read_only(false);
   pass_pause();
@@ -190,8 +190,7 @@ TEST_F(SegmentPoolTest, RecoversFromAFailureOfEachCall) {
         work_all();
         if (!all_ready()) {
           EXPECT_NE(pool->problem(), "");
-          EXPECT_EQ(pool->availability(1),
-                    error == ENOSPC ? SegmentAvailability::full : SegmentAvailability::preparing);
+          EXPECT_EQ(pool->availability(1), SegmentAvailability::full);
         }
         disk->disarm();
         pass_pause();

@@ -48,7 +48,7 @@ class CrashRun {
     }
     if (batches_.empty()) plan_block();
     const AppendStatus status = rig_.writer().append(batches_, {}, 0);
-    if (status == AppendStatus::not_ready) return rig_.work();
+    if (status == AppendStatus::not_ready || status == AppendStatus::full) return rig_.work();
     ASSERT_EQ(status, AppendStatus::planned);
     tried_.push_back(rows_);
     if (rig_.finish() == CompleteResult::durable) count_block();
