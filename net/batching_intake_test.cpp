@@ -52,7 +52,7 @@ class BatchingIntakeTest : public testing::Test {
       ports.push_back({&inboxes_[shard], [this, shard] { return available_[shard]; },
                        [] { return std::string("the database is away"); }});
     }
-    intake_ = std::make_unique<BatchingIntake>(options, std::move(ports), returns_, clock_);
+    intake_ = std::make_unique<BatchingIntake>(options, std::move(ports), returns_, clock_, board_, nullptr);
     back_ = std::make_unique<Mailbox::Sender>(returns_);
   }
 
@@ -100,6 +100,7 @@ class BatchingIntakeTest : public testing::Test {
   SchemaPointer schema_ = telemetry();
   std::array<Mailbox, shard_count> inboxes_;
   std::array<bool, shard_count> available_{true, true};
+  LaneBoard board_{1, 1, shard_count, {}};
   Mailbox returns_;
   std::unique_ptr<BatchingIntake> intake_;
   std::unique_ptr<Mailbox::Sender> back_;

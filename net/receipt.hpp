@@ -2,8 +2,8 @@
 // lanes, as text that fits into a URL. Opaque to clients, and never a secret: it names rows, not their
 // content.
 //
-//   receipt = base64url without padding of: version, journal digest, epoch, reactor, part count, parts,
-//   checksum part    = shard, sequence, first row, row count
+//   receipt = base64url of: version, journal digest, epoch, reactor, part count, parts, checksum
+//   part    = shard, sequence, first row, row count
 //
 // The digest and the checksum are 4 bytes, little-endian; the version is one byte; the other numbers are
 // LEB128. The checksum is the CRC-32 of all before it: it finds every change within 32 bits in a row, so
