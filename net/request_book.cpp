@@ -177,7 +177,8 @@ void RequestBook::refuse(Request& request, const RefusedRow& refused) {
 }
 
 std::string_view RequestBook::receipt_text(Request& request) {
-  if (!request.wants_receipt || request.places.empty()) return {};
+  // The sequences of a block that failed are given to another.
+  if (request.places.empty() || request.outcome.abandoned) return {};
   receipt_text_.clear();
   origin_.parts.swap(request.places);
   append_receipt(receipt_text_, origin_);
@@ -193,8 +194,9 @@ std::size_t RequestBook::deliver(RequestListener& listener) {
     delivering_.swap(done_);
     for (const std::uint32_t slot : delivering_) {
       Request& request = requests_[slot];
+      const std::string_view receipt = receipt_text(request);
       RequestOutcome outcome = std::move(request.outcome);
-      outcome.receipt = receipt_text(request);
+      outcome.receipt = receipt;
       const ConnectionId connection = request.connection;
       WELLHEAD_ASSERT(outcome.abandoned ||
                       outcome.received == outcome.accepted + outcome.rejected + outcome.duplicate);
