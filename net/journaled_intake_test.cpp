@@ -404,6 +404,8 @@ TEST_F(JournaledIntakeTest, AStopGivesUpWhatAClosedJournalDidNotTake) {
   intake_->turn(listener_);
   intake_->begin_stop();
   turn();
+  EXPECT_FALSE(intake_->prepare_sleep()) << "an outcome is waiting";
+  turn();
   ASSERT_EQ(listener_.outcomes.size(), 1U);
   EXPECT_TRUE(listener_.outcomes[0].abandoned);
   EXPECT_TRUE(listener_.outcomes[0].nothing_stored);

@@ -1,7 +1,7 @@
 // A reactor: one thread, one io_uring, its listeners and connections. The way into net/.
 //
 // In:  bytes from clients; outcomes from its intake. Out: requests to the intake, replies to clients.
-// Invariants: all but create(), request_stop() and the counters happens on the reactor's thread. A receive
+// Invariants: all but create(), the requests and the counters happens on the reactor's thread. A receive
 // buffer goes back to the kernel in the turn it came; what is needed longer is copied within a budget. A slot
 // is given to another connection only when nothing of the last one is in flight. A reply or acknowledgement
 // is only ever sent for an outcome that the intake has delivered.
@@ -83,6 +83,8 @@ class Reactor {
   // outcomes come, closes each connection when it is answered, and ends when none is left or at `deadline`.
   void request_stop(std::chrono::steady_clock::time_point deadline);
   void join();
+  // Any thread. After an operator's action: a journal that failed is tried again.
+  void request_journal_reopen();
 
   // The port of each listener, in the order of the options.
   [[nodiscard]] const std::vector<std::uint16_t>& ports() const noexcept;
