@@ -23,21 +23,23 @@
 #include "net/http_message.hpp"
 #include "net/intake.hpp"
 #include "net/reactor_stats.hpp"
+#include "net/receipt_desk.hpp"
 
 namespace wellhead {
 
 enum class Protocol : std::uint8_t {
-  http,    // POST /v1/ingest/{stream}
+  http,    // POST /v1/ingest/{stream}, GET /v1/receipts/{receipt}
   ndjson,  // one record a line over plain TCP
   admin,   // HTTP answered by ReactorOptions::admin_handler
 };
 
 struct ListenerOptions {
   Protocol protocol = Protocol::http;
-  std::string address;       // numeric IPv4 or IPv6
-  std::uint16_t port = 0;    // 0: the system chooses; see Reactor::ports()
-  std::string stream;        // ndjson: the stream of its records
-  bool acknowledge = false;  // ndjson: send {"ack":N} and {"reject":…}
+  std::string address;               // numeric IPv4 or IPv6
+  std::uint16_t port = 0;            // 0: the system chooses; see Reactor::ports()
+  std::string stream;                // ndjson: the stream of its records
+  bool acknowledge = false;          // ndjson: send {"ack":N} and {"reject":…}
+  AckLevel ack = AckLevel::journal;  // http: of requests that say nothing else
 };
 
 // Each bound has a counter in ReactorStats for being hit. Times are per connection.
@@ -54,6 +56,7 @@ struct NetLimits {
   std::chrono::milliseconds send_timeout{30'000};      // a reply the client does not read
   std::chrono::milliseconds commit_timeout{30'000};    // from the whole request to its outcome; then 503
   std::chrono::milliseconds admission_timeout{1'000};  // waiting for Submission::busy to end; then 429
+  std::chrono::milliseconds receipt_wait_max{30'000};  // longer waits for a receipt's commit are cut to this
   std::uint32_t receive_buffer_bytes = 64U << 10;      // of each provided buffer
   std::uint32_t receive_buffers = 256;                 // a power of two
 };
@@ -63,8 +66,9 @@ struct ReactorOptions {
   std::vector<ListenerOptions> listeners;
   NetLimits limits;
   std::vector<SchemaPointer> streams;
-  HttpHandler* admin_handler = nullptr;  // outlives the reactor; needed for Protocol::admin
-  int cpu = -1;                          // pin the thread there; < 0: not
+  const ReceiptDesk* receipts = nullptr;  // outlives the reactor; null: no receipt is known
+  HttpHandler* admin_handler = nullptr;   // outlives the reactor; needed for Protocol::admin
+  int cpu = -1;                           // pin the thread there; < 0: not
 };
 
 class Reactor {
