@@ -1,8 +1,6 @@
 #include "net/testing/fake_writer.hpp"
 
-#include <sys/uio.h>
-#include <unistd.h>
-
+#include <algorithm>
 #include <cerrno>
 
 #include "base/assert.hpp"
@@ -11,8 +9,8 @@ namespace wellhead::testing {
 
 class FakeWriter::DescriptorFile final : public File {
  public:
-  explicit DescriptorFile(int descriptor) : descriptor_(descriptor) {}
-  [[nodiscard]] int descriptor() const noexcept override { return descriptor_; }
+  void set(int descriptor) { descriptor_.store(descriptor); }
+  [[nodiscard]] int descriptor() const noexcept override { return descriptor_.load(); }
   [[nodiscard]] FileResult<std::uint64_t> size() const override { return std::unexpected(ENOSYS); }
   [[nodiscard]] FileResult<std::size_t> read(std::span<std::byte>, std::uint64_t) override {
     return std::unexpected(ENOSYS);
@@ -27,11 +25,18 @@ class FakeWriter::DescriptorFile final : public File {
   [[nodiscard]] FileResult<void> truncate(std::uint64_t) override { return {}; }
 
  private:
-  int descriptor_;
+  std::atomic<int> descriptor_{-1};
 };
 
-FakeWriter::FakeWriter(std::uint32_t epoch, std::uint32_t reactor, int descriptor)
-    : epoch_(epoch), reactor_(reactor), file_(std::make_unique<DescriptorFile>(descriptor)) {}
+FakeWriter::FakeWriter(std::uint32_t epoch, std::uint32_t reactor)
+    : epoch_(epoch), reactor_(reactor), file_(std::make_unique<DescriptorFile>()) {}
+
+FakeWriter::~FakeWriter() = default;
+
+void FakeWriter::use_descriptor(int descriptor, bool synchronous) {
+  file_->set(descriptor);
+  synchronous_.store(synchronous);
+}
 
 AppendStatus FakeWriter::append(std::span<Batch* const> batches, std::span<const std::byte> ledger,
                                 std::uint32_t ledger_entries) {
@@ -51,6 +56,7 @@ AppendStatus FakeWriter::append(std::span<Batch* const> batches, std::span<const
     block_bytes_ += section.size();
   }
   bytes_left_ = block_bytes_;
+  offset_ = 0;
   return AppendStatus::planned;
 }
 
@@ -81,10 +87,16 @@ CompleteResult FakeWriter::complete(std::int64_t result) {
       written -= taken;
       if (piece.iov_len == 0) pieces_.erase(pieces_.begin());
     }
-    synchronizing_ = bytes_left_ == 0;
+    if (bytes_left_ > 0) return CompleteResult::more;
+    if (synchronous_.load()) return finish_block();
+    synchronizing_ = true;
     return CompleteResult::more;
   }
   synchronizing_ = false;
+  return finish_block();
+}
+
+CompleteResult FakeWriter::finish_block() {
   for (const Batch* batch : block_) {
     sequences_[batch->shard()] = batch->lane_sequence();
     rows_durable_ += batch->row_count();

@@ -4,7 +4,8 @@
 #include <atomic>
 #include <cstdint>
 #include <map>
-#include <mutex>
+#include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -14,8 +15,8 @@ namespace wellhead::testing {
 
 class FakeWriter final : public JournalWriter {
  public:
-  // A file without a descriptor, or the one of `descriptor`, for a ring.
-  explicit FakeWriter(std::uint32_t epoch = 1, std::uint32_t reactor = 0, int descriptor = -1);
+  explicit FakeWriter(std::uint32_t epoch = 1, std::uint32_t reactor = 0);
+  ~FakeWriter() override;
 
   [[nodiscard]] AppendStatus append(std::span<Batch* const> batches, std::span<const std::byte> ledger,
                                     std::uint32_t ledger_entries) override;
@@ -30,6 +31,10 @@ class FakeWriter final : public JournalWriter {
   // Any thread. What append() answers from now on unless a block is on its way; `planned` is the normal case.
   void answer(AppendStatus status) { answer_.store(status); }
 
+  // Any thread, while no block is on its way. What a ring writes to, from offset 0 for each block; -1, as in
+  // the beginning, for a file without a descriptor. With `synchronous` a write needs no synchronization.
+  void use_descriptor(int descriptor, bool synchronous);
+
   // The reactor's thread, or when it has ended.
   [[nodiscard]] bool writing() const noexcept { return bytes_left_ > 0 || synchronizing_; }
   // Bytes of the block on its way that are not written yet.
@@ -43,10 +48,12 @@ class FakeWriter final : public JournalWriter {
 
  private:
   class DescriptorFile;
+  [[nodiscard]] CompleteResult finish_block();
 
   const std::uint32_t epoch_;
   const std::uint32_t reactor_;
-  std::unique_ptr<File> file_;
+  std::unique_ptr<DescriptorFile> file_;
+  std::atomic<bool> synchronous_{false};
   std::atomic<AppendStatus> answer_{AppendStatus::planned};
   std::atomic<bool> latched_{false};
   std::map<std::uint32_t, std::uint64_t> sequences_;  // of the last durable batch of each shard
