@@ -254,10 +254,10 @@ bool BatchingIntake::reserve_returns() {
 std::size_t BatchingIntake::turn(RequestListener& listener) {
   std::size_t work = receive_returned() + std::exchange(settled_, 0);
   look_at_shards();
-  if (gate_) (void)gate_->look();
+  const bool journal_changed = gate_ && gate_->look();
   work += book_.deliver(listener);
   work += pass_on();
-  if (capacity_due(work)) {
+  if (capacity_due(work > 0 || journal_changed)) {
     refused_ = {};
     listener.on_capacity();
     work += book_.deliver(listener) + pass_on();
@@ -288,10 +288,10 @@ void BatchingIntake::look_at_shards() {
 }
 
 // What stood in the way of those who were refused may be gone. Those for whom it is not are refused again.
-bool BatchingIntake::capacity_due(std::size_t work) const {
+bool BatchingIntake::capacity_due(bool moved) const {
   const bool journal_open = !gate_ || gate_->state() == JournalGate::State::open;
   if (!journal_open) return false;
-  return (refused_.for_memory && work > 0) || refused_.by_journal ||
+  return (refused_.for_memory && moved) || refused_.by_journal ||
          (refused_.by_shard && unavailable_shard_ == lanes_.size());
 }
 

@@ -113,7 +113,7 @@ class BatchingIntake final : public Intake, private RowSink {
 
   std::size_t receive_returned();
   void look_at_shards();
-  [[nodiscard]] bool capacity_due(std::size_t work) const;
+  [[nodiscard]] bool capacity_due(bool moved) const;
   std::size_t pass_on();
   std::size_t send_batches();
   void number(Lane& lane, Batch& batch);

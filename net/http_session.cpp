@@ -368,6 +368,8 @@ void HttpSession::answer_receipt() {
     refuse(unknown_receipt);
     return;
   }
+  if (state_ == State::receipt && status.state == ReceiptStatus::State::queued && !context_.stopping)
+    context_.stats.receipt_timeouts.add();
   context_.scratch.clear();
   append_receipt_body(context_.scratch, plan_.receipt, status);
   HttpReplyHead head;

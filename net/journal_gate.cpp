@@ -24,11 +24,6 @@ bool JournalGate::look() {
   return state_ != before;
 }
 
-void JournalGate::reopen() {
-  reopen_wanted_ = true;
-  (void)look();
-}
-
 bool JournalGate::begin_block(std::span<Batch* const> batches) {
   WELLHEAD_ASSERT(!on_its_way() && !batches.empty());
   // The place for what requests say of themselves: the block's ledger section goes in here with the rows it
@@ -67,13 +62,13 @@ CompleteResult JournalGate::complete(std::int64_t result) {
   operation_given_ = false;
   const CompleteResult completed = writer_.complete(result);
   operation_due_ = completed == CompleteResult::more;
+  if (completed == CompleteResult::failed) state_ = State::latched;
   return completed;
 }
 
 void JournalGate::end_block() {
   WELLHEAD_ASSERT(on_its_way() && !operation_due_ && !operation_given_);
   block_.clear();
-  (void)look();
 }
 
 std::int64_t perform(const JournalOperation& operation) {

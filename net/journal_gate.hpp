@@ -35,10 +35,11 @@ class JournalGate {
   [[nodiscard]] bool closed() const noexcept { return state_ == State::full || state_ == State::latched; }
   // Why nothing is taken: a sentence for an operator, and for the client that is refused.
   [[nodiscard]] std::string problem() const;
-  // Looks at what other threads may have changed; true when the state is another.
+  // Looks at what other threads may have changed, and reopens where that is wanted; true when the state is
+  // another.
   bool look();
-  // At once, or when the block on its way is done with. Nothing unless the journal is latched.
-  void reopen();
+  // With the next look() that no block is on its way in. Nothing unless the journal is latched.
+  void reopen() noexcept { reopen_wanted_ = true; }
 
   // Starts a block of all `batches`. False when the journal does not take it: they stay the caller's.
   // REQUIRES no block on its way and at least one batch.

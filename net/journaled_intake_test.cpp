@@ -236,6 +236,21 @@ TEST_F(JournaledIntakeTest, AfterTheOperatorsActionTheJournalIsUsedAgain) {
   EXPECT_EQ(batches[0]->lane_sequence(), 1U) << "the failed block's sequences are used again";
 }
 
+TEST_F(JournaledIntakeTest, WhoWasBusyIsCalledWhenAnIdleJournalIsMended) {
+  make_journaled({.batch_bytes = 4096, .batches_max = 8, .block_bytes_max = 8 * 4096});
+  std::string body;
+  for (int row = 0; row < 250; ++row) body += record("a", row % 60);
+  ASSERT_EQ(submit(body, 1).submission, Submission::taken);
+  intake_->turn(listener_);
+  ASSERT_EQ(submit(body, 2).submission, Submission::busy);
+  fail_block(EIO);
+  intake_->turn(listener_);
+  EXPECT_EQ(listener_.capacity_calls, 0) << "it would only be refused";
+  intake_->reopen_journal();
+  intake_->turn(listener_);
+  EXPECT_EQ(listener_.capacity_calls, 1);
+}
+
 TEST_F(JournaledIntakeTest, AHealthyJournalIsNotReopened) {
   make_journaled();
   intake_->reopen_journal();

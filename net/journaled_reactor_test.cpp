@@ -228,6 +228,7 @@ TEST_F(JournaledReactorTest, AWaitForAReceiptEndsWithItsTime) {
   const Reply reply = ask(get(receipt, "?wait=150ms"));
   EXPECT_GE(std::chrono::steady_clock::now() - began, 140ms);
   EXPECT_NE(reply.body.find("\"queued\""), std::string::npos) << reply.body;
+  EXPECT_EQ(reactor_->stats().receipt_timeouts.value(), 1U);
   Client waiting = http();
   ASSERT_TRUE(waiting.send(get(receipt, "?wait=5s")));
   EXPECT_FALSE(waiting.readable(30ms));
