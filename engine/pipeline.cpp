@@ -82,6 +82,8 @@ Pipeline::Pipeline(const LoadedConfig& loaded, const Clock& clock)
       clock_(clock),
       threads_(thread_counts(loaded.config, usable_cores())),
       processors_(allowed_processors()),
+      board_(1, threads_.reactors, threads_.shards, {}),
+      receipt_digest_(static_cast<std::uint32_t>(clock.wall_us())),
       admin_handler_(*this, directory_of(loaded.config)) {}
 
 Pipeline::~Pipeline() = default;
@@ -152,7 +154,9 @@ Pipeline::Outcome Pipeline::create_reactor(std::uint32_t index) {
   batching.batch_bytes = config_.batch_bytes;
   batching.batches_max = batches_per_reactor(config_);
   batching.decoder = config_.decoder;
-  auto intake = std::make_unique<BatchingIntake>(batching, std::move(ports), *returns_[index], clock_);
+  batching.receipt_digest = receipt_digest_;
+  auto intake =
+      std::make_unique<BatchingIntake>(batching, std::move(ports), *returns_[index], clock_, board_, nullptr);
   const IntakeStats* stats = &intake->stats();
   auto reactor = Reactor::create(std::move(options), std::move(intake), clock_);
   if (!reactor) return std::unexpected(reactor.error());

@@ -16,6 +16,7 @@
 #include "engine/config_check.hpp"
 #include "engine/node_view.hpp"
 #include "net/reactor.hpp"
+#include "queue/lane.hpp"
 #include "queue/mailbox.hpp"
 #include "sink/shard.hpp"
 
@@ -74,6 +75,9 @@ class Pipeline final : public NodeView {
   const Clock& clock_;
   ThreadCounts threads_;
   std::vector<int> processors_;
+  LaneBoard board_;
+  // Without a journal a receipt is good until the node stops: each start has its own digest.
+  std::uint32_t receipt_digest_;
   Addresses addresses_;
   // Declared in the order of use: reactors send into shards' mailboxes and shards into `returns_`, so both
   // outlive the reactors' intakes.

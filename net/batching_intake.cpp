@@ -9,99 +9,142 @@
 namespace wellhead {
 namespace {
 
+using std::chrono::milliseconds;
+using std::chrono::nanoseconds;
+
 // Batches taken out of the mailbox at once.
 constexpr std::size_t receive_burst = 64;
+// How often a journal is asked that was not ready, and one that was full: it wakes nobody when it changes.
+constexpr nanoseconds not_ready_interval = milliseconds(1);
+constexpr nanoseconds unwritable_interval = milliseconds(20);
+// With a journal, shares of all batches: so many may be away at shards without anybody waiting for them, and
+// so many may hold rows whose commit somebody waits for. What remains is for rows on their way into the
+// journal, however long the database is gone.
+constexpr std::uint32_t away_divisor = 2;
+constexpr std::uint32_t returns_divisor = 4;
 
-std::vector<ShardPort>&& require_shards(std::vector<ShardPort>&& shards) {
-  WELLHEAD_ASSERT(!shards.empty());
+constexpr RequestBook::Abandonment block_failed{
+    .problem =
+        "The journal of this node failed while these records were written. They were not "
+        "acknowledged, and it is not known whether they are stored when the node runs again. Sending "
+        "them again may store them twice."};
+constexpr RequestBook::Abandonment stopped_unwritten{
+    .problem =
+        "This node stops, and its journal takes nothing more; nothing of this request was stored. "
+        "Send it to another node, or again later.",
+    .nothing_stored = true};
+
+std::vector<ShardPort>&& require_shards(std::vector<ShardPort>&& shards, const LaneBoard& board) {
+  WELLHEAD_ASSERT(!shards.empty() && shards.size() == board.shards());
   return std::move(shards);
+}
+
+// A request that does not fit however long it waits.
+SubmitResult too_large(std::size_t bytes, std::string_view holder, std::string_view remedy) {
+  std::string message = "the request's rows need more than the " + std::to_string(bytes / 1024) + " KiB ";
+  message.append(holder).append(": send it in smaller requests").append(remedy);
+  return {Submission::malformed, RecordErrorCode::record_too_large, std::move(message)};
 }
 
 }  // namespace
 
 BatchingIntake::BatchingIntake(const BatchingOptions& options, std::vector<ShardPort> shards,
-                               Mailbox& returns, const Clock& clock)
-    : options_(options), returns_(returns), clock_(clock), decoder_(options.decoder) {
-  for (ShardPort& port : require_shards(std::move(shards))) {
+                               Mailbox& returns, const Clock& clock, LaneBoard& board, JournalWriter* writer)
+    : options_(options),
+      returns_(returns),
+      clock_(clock),
+      board_(board),
+      decoder_(options.decoder),
+      book_({.journal_digest = options.receipt_digest,
+             .epoch = board.epoch(),
+             .reactor = options.reactor_index,
+             .parts = {}},
+            writer != nullptr, stats_),
+      batches_unsent_max_(options.batches_max),
+      returns_owed_max_(options.batches_max) {
+  if (writer != nullptr) gate_.emplace(*writer);
+  for (ShardPort& port : require_shards(std::move(shards), board)) {
     Mailbox::Sender sender(*port.inbox);
     lanes_.push_back({.port = std::move(port), .sender = std::move(sender), .sealed = {}, .open_mark = {}});
   }
-  WELLHEAD_ASSERT(options_.batches_max >= lanes_.size());
+  const auto lane_count = static_cast<std::uint32_t>(lanes_.size());
+  WELLHEAD_ASSERT(options_.batches_max >= lane_count);
+  batches_away_max_ = options_.batches_max / away_divisor / lane_count;
+  if (gate_) {
+    // A section is never larger than its batch's memory, so counting batches bounds the block's bytes.
+    const std::size_t sections = options_.block_bytes_max / options_.batch_bytes;
+    WELLHEAD_ASSERT(sections >= lane_count);
+    batches_unsent_max_ = static_cast<std::uint32_t>(std::min<std::size_t>(sections, options_.batches_max));
+    returns_owed_max_ = std::max(options_.batches_max / returns_divisor, lane_count);
+  }
   batches_.reserve(options_.batches_max);
   batches_free_.reserve(options_.batches_max);
-  unavailable_shard_ = 0;
-  (void)look_at_shards();
+  look_at_shards();
 }
 
 BatchingIntake::~BatchingIntake() = default;
 
 SubmitResult BatchingIntake::submit(const IntakeRequest& request) {
-  if (unavailable_shard_ != lanes_.size()) {
-    refused_for_capacity_ = true;
-    return {.submission = Submission::unavailable, .message = lanes_[unavailable_shard_].port.problem()};
-  }
-  if (requests_pending_ >= options_.requests_max) {
-    refused_for_capacity_ = true;
-    return {.submission = Submission::busy, .message = {}};
-  }
-  const std::uint32_t slot = acquire_request();
-  Request& work = requests_[slot];
+  const AckLevel ack = gate_ ? request.ack : AckLevel::commit;
+  if (auto refusal = refuse_before_decoding(ack)) return std::move(*refusal);
+  const std::uint32_t slot = book_.open();
   request_in_work_ = slot;
   begin_rows();
   const DecodeResult decoded = decoder_.decode({.schema = *request.schema,
                                                 .body = request.body,
                                                 .format = request.format,
                                                 .receive_time_us = clock_.wall_us()},
-                                               *this, work.outcome.errors);
-
-  if (decoded.status != DecodeStatus::complete) {
-    take_rows_back();
-    release_request(slot);
-    if (decoded.status == DecodeStatus::malformed_body)
-      return {Submission::malformed, decoded.malformed_code, decoded.malformed_message};
-    stats_.batch_exhaustions.add();
-    if (batches_free_.size() == batches_.size()) return too_large();
-    refused_for_capacity_ = true;
-    return {.submission = Submission::busy, .message = {}};
+                                               *this, book_.at(slot).outcome.errors);
+  if (decoded.status == DecodeStatus::malformed_body) {
+    undo(slot);
+    return {Submission::malformed, decoded.malformed_code, decoded.malformed_message};
   }
   const bool rows_kept = !request.all_or_nothing || decoded.rejected == 0;
+  const bool must_return = gate_ && ack == AckLevel::commit && rows_kept;
+  if (decoded.status == DecodeStatus::no_memory || (must_return && !reserve_returns())) {
+    undo(slot);
+    return refuse_for_memory();
+  }
   if (!rows_kept) take_rows_back();
-  work.connection = request.connection;
-  work.outcome.cookie = request.cookie;
-  account_decoded(work, decoded, rows_kept);
-  if (work.rows_pending == 0) done_.push_back(slot);
+  book_.enter(slot, request, decoded, rows_kept);
   return {.submission = Submission::taken, .message = {}};
 }
 
-// Every batch is free and the request still does not fit: waiting would never help.
-SubmitResult BatchingIntake::too_large() const {
-  const std::size_t memory_kib = options_.batches_max * options_.batch_bytes / 1024;
-  return {
-      Submission::malformed, RecordErrorCode::record_too_large,
-      "the request's rows need more than the " + std::to_string(memory_kib) +
-          " KiB this node has for rows on their way: send it in smaller requests, or raise pipeline.memory"};
+std::optional<SubmitResult> BatchingIntake::refuse_before_decoding(AckLevel ack) {
+  if (gate_ && gate_->closed()) {
+    refused_.by_journal = true;
+    return SubmitResult{.submission = Submission::unavailable, .message = gate_->problem()};
+  }
+  if (ack == AckLevel::commit && unavailable_shard_ != lanes_.size()) {
+    refused_.by_shard = true;
+    return SubmitResult{.submission = Submission::unavailable,
+                        .message = lanes_[unavailable_shard_].port.problem()};
+  }
+  const bool not_ready = gate_ && gate_->state() == JournalGate::State::not_ready;
+  if (!not_ready && book_.pending() < options_.requests_max) return std::nullopt;
+  refused_.for_memory = true;
+  return SubmitResult{.submission = Submission::busy, .message = {}};
 }
 
-void BatchingIntake::account_decoded(Request& request, const DecodeResult& decoded, bool rows_kept) {
-  WELLHEAD_ASSERT(decoded.received == decoded.accepted + decoded.rejected);
-  WELLHEAD_ASSERT(request.outcome.errors.count() == decoded.rejected);
-  if (!rows_kept) {
-    // All or nothing: the good records were given back, and nothing of the request enters the account but
-    // what was wrong with it.
-    request.outcome.received = decoded.received;
-    request.outcome.rejected = decoded.received;
-  } else {
-    request.outcome.received = decoded.received;
-    request.outcome.rejected = decoded.rejected;
-    request.rows_pending = decoded.accepted;
+// The rows are taken back. Where nothing else is in their way, waiting would never help.
+SubmitResult BatchingIntake::refuse_for_memory() {
+  stats_.batch_exhaustions.add();
+  switch (shortage_) {
+    case Shortage::batches:
+      if (batches_free_.size() < batches_.size()) break;
+      return too_large(options_.batches_max * options_.batch_bytes, "this node has for rows on their way",
+                       ", or raise pipeline.memory");
+    case Shortage::block:
+      if (batches_unsent_ > 0) break;
+      return too_large(batches_unsent_max_ * options_.batch_bytes, "that go into the journal at once", "");
+    case Shortage::returns:
+      if (batches_unsent_ > 0 || returns_owed_ > 0) break;
+      return too_large(returns_owed_max_ * options_.batch_bytes,
+                       "this node keeps for rows whose commit is waited for",
+                       " or with Ack: journal, or raise pipeline.memory");
   }
-  const std::uint32_t counted = rows_kept ? decoded.received : decoded.rejected;
-  stats_.records_received.add(counted);
-  stats_.records_pending.add(request.rows_pending);
-  for (std::size_t code = 0; code < record_error_code_count; ++code) {
-    const std::uint32_t count = request.outcome.errors.count(static_cast<RecordErrorCode>(code));
-    if (count != 0) stats_.records_rejected[code].add(count);
-  }
+  refused_.for_memory = true;
+  return {.submission = Submission::busy, .message = {}};
 }
 
 // --- rows and batches ---
@@ -117,11 +160,16 @@ std::byte* BatchingIntake::allocate_row(std::uint64_t device_hash, std::uint32_t
     if (lane.open == nullptr) return nullptr;
     WELLHEAD_ASSERT(lane.open->fits(bytes));  // configuration keeps batch_bytes above the longest tuple
   }
-  return lane.open->append(request_in_work_, requests_[request_in_work_].generation, tuple_bytes);
+  return lane.open->append(request_in_work_, book_.at(request_in_work_).generation, tuple_bytes);
 }
 
 Batch* BatchingIntake::acquire_batch(std::uint32_t shard) {
+  if (batches_unsent_ >= batches_unsent_max_ && gate_) {
+    shortage_ = Shortage::block;
+    return nullptr;
+  }
   if (batches_free_.empty()) {
+    shortage_ = Shortage::batches;
     if (batches_.size() == options_.batches_max) return nullptr;
     batches_.push_back(std::make_unique<Batch>(options_.batch_bytes, options_.reactor_index));
     batches_free_.push_back(batches_.back().get());
@@ -129,12 +177,19 @@ Batch* BatchingIntake::acquire_batch(std::uint32_t shard) {
   Batch* batch = batches_free_.back();
   batches_free_.pop_back();
   batch->set_shard(shard);
+  ++batches_unsent_;
   return batch;
 }
 
 void BatchingIntake::release_batch(Batch* batch) {
+  if (gate_ && batch->must_return()) --returns_owed_;
   batch->reset();
   batches_free_.push_back(batch);
+}
+
+void BatchingIntake::drop_open(Lane& lane) {
+  --batches_unsent_;
+  release_batch(std::exchange(lane.open, nullptr));
 }
 
 void BatchingIntake::begin_rows() {
@@ -148,56 +203,64 @@ void BatchingIntake::take_rows_back() {
   for (Lane& lane : lanes_) {
     // Batches of this request, the newest first; the oldest may hold rows of earlier requests below the mark.
     while (lane.sealed.size() > lane.sealed_before) {
-      if (lane.open != nullptr) release_batch(lane.open);
+      if (lane.open != nullptr) drop_open(lane);
       lane.open = lane.sealed.back();
       lane.sealed.pop_back();
     }
     if (lane.open == nullptr) continue;
-    if (lane.open_mark) {
+    if (lane.open_mark)
       lane.open->rewind(*lane.open_mark);
-    } else {
-      release_batch(std::exchange(lane.open, nullptr));
-    }
+    else
+      drop_open(lane);
   }
 }
 
-// --- requests ---
-
-std::uint32_t BatchingIntake::acquire_request() {
-  if (requests_free_.empty()) {
-    requests_.emplace_back();
-    requests_free_.push_back(static_cast<std::uint32_t>(requests_.size() - 1));
-  }
-  const std::uint32_t slot = requests_free_.back();
-  requests_free_.pop_back();
-  ++requests_pending_;
-  return slot;
+void BatchingIntake::undo(std::uint32_t slot) {
+  take_rows_back();
+  book_.forget(slot);
 }
 
-void BatchingIntake::release_request(std::uint32_t slot) {
-  Request& request = requests_[slot];
-  ++request.generation;
-  request.rows_pending = 0;
-  RecordErrors errors = std::move(request.outcome.errors);  // its capacity is kept
-  errors.clear();
-  request.outcome = {};
-  request.outcome.errors = std::move(errors);
-  requests_free_.push_back(slot);
-  --requests_pending_;
+// Calls visit(Batch&) for every batch with rows of the request in work: they are the last in each.
+template <typename Visit>
+void BatchingIntake::for_each_batch_in_work(Visit&& visit) {
+  const auto look_at = [&](Batch* batch) {
+    if (batch == nullptr || batch->empty()) return;
+    const Claim& last = batch->claims().back();
+    if (last.request_slot == request_in_work_ &&
+        last.request_generation == book_.at(request_in_work_).generation)
+      visit(*batch);
+  };
+  for (Lane& lane : lanes_) {
+    for (std::size_t index = lane.sealed_before; index < lane.sealed.size(); ++index)
+      look_at(lane.sealed[index]);
+    look_at(lane.open);
+  }
+}
+
+// The commit of the request in work will be waited for, so its batches have to stay in memory until they come
+// back. False when too many would.
+bool BatchingIntake::reserve_returns() {
+  std::uint32_t added = 0;
+  for_each_batch_in_work([&](const Batch& batch) { added += batch.must_return() ? 0U : 1U; });
+  shortage_ = Shortage::returns;
+  if (returns_owed_ + added > returns_owed_max_) return false;
+  returns_owed_ += added;
+  for_each_batch_in_work([](Batch& batch) { batch.set_must_return(); });
+  return true;
 }
 
 // --- the turn ---
 
 std::size_t BatchingIntake::turn(RequestListener& listener) {
-  std::size_t work = receive_returned();
-  const bool availability_changed = look_at_shards();
-  work += deliver(listener);
-  work += send_batches();
-  const bool capacity = unavailable_shard_ == lanes_.size() && (work != 0 || availability_changed);
-  if (refused_for_capacity_ && capacity) {
-    refused_for_capacity_ = false;
+  std::size_t work = receive_returned() + std::exchange(settled_, 0);
+  look_at_shards();
+  const bool journal_changed = gate_ && gate_->look();
+  work += book_.deliver(listener);
+  work += pass_on();
+  if (capacity_due(work > 0 || journal_changed)) {
+    refused_ = {};
     listener.on_capacity();
-    work += deliver(listener) + send_batches();
+    work += book_.deliver(listener) + pass_on();
   }
   return work;
 }
@@ -210,7 +273,7 @@ std::size_t BatchingIntake::receive_returned() {
       Batch* batch = returned[index];
       WELLHEAD_ASSERT(batch->reactor() == options_.reactor_index);
       --lanes_[batch->shard()].away;
-      settle_batch(*batch);
+      book_.settle_returned(*batch);
       release_batch(batch);
     }
     total += count;
@@ -218,103 +281,168 @@ std::size_t BatchingIntake::receive_returned() {
   return total;
 }
 
-void BatchingIntake::settle_batch(Batch& batch) {
-  WELLHEAD_ASSERT(batch.outcome() != BatchOutcome::none);
-  const bool committed = batch.outcome() == BatchOutcome::committed;
-  if (committed) settle_refused(batch);
-  for (const Claim& claim : batch.claims()) {
-    Request& request = requests_[claim.request_slot];
-    WELLHEAD_ASSERT(request.generation == claim.request_generation &&
-                    request.rows_pending >= claim.row_count);
-    request.rows_pending -= claim.row_count;
-    if (committed)
-      request.outcome.accepted += claim.row_count;
-    else
-      request.outcome.abandoned = true;
-    if (request.rows_pending == 0) done_.push_back(claim.request_slot);
-  }
-  stats_.records_pending.add(-static_cast<std::int64_t>(batch.row_count()));
-  if (committed)
-    stats_.records_accepted.add(batch.row_count() - batch.refused().size());
-  else
-    stats_.records_abandoned.add(batch.row_count());
+void BatchingIntake::look_at_shards() {
+  const auto unavailable =
+      std::ranges::find_if(lanes_, [](const Lane& lane) { return !lane.port.available(); });
+  unavailable_shard_ = static_cast<std::size_t>(unavailable - lanes_.begin());
 }
 
-// Refused rows were counted as accepted with their claim: here they move over to rejected.
-void BatchingIntake::settle_refused(Batch& batch) {
-  const std::vector<Claim>& claims = batch.claims();
-  for (const RefusedRow& refused : batch.refused()) {
-    const auto after =
-        std::upper_bound(claims.begin(), claims.end(), refused.row,
-                         [](std::uint32_t row, const Claim& claim) { return row < claim.first_row; });
-    WELLHEAD_ASSERT(after != claims.begin());
-    RequestOutcome& outcome = requests_[std::prev(after)->request_slot].outcome;
-    --outcome.accepted;  // settle_batch adds the whole claim right after; unsigned arithmetic meets in the
-                         // middle
-    ++outcome.rejected;
-    outcome.errors.add(
-        refused.record_index, RecordErrorCode::database_refused, {},
-        "the database refused the row: " + refused.message + " (SQLSTATE " + refused.sqlstate + ")");
-    stats_.records_rejected[static_cast<std::size_t>(RecordErrorCode::database_refused)].add();
-  }
+// What stood in the way of those who were refused may be gone. Those for whom it is not are refused again.
+bool BatchingIntake::capacity_due(bool moved) const {
+  const bool journal_open = !gate_ || gate_->state() == JournalGate::State::open;
+  if (!journal_open) return false;
+  return (refused_.for_memory && moved) || refused_.by_journal ||
+         (refused_.by_shard && unavailable_shard_ == lanes_.size());
 }
 
-std::size_t BatchingIntake::deliver(RequestListener& listener) {
-  // A session may submit its next request from inside on_request_done: done_ and requests_ may grow
-  // meanwhile.
-  std::size_t delivered = 0;
-  while (!done_.empty()) {
-    delivering_.swap(done_);
-    for (const std::uint32_t slot : delivering_) {
-      const RequestOutcome outcome = std::move(requests_[slot].outcome);
-      const ConnectionId connection = requests_[slot].connection;
-      WELLHEAD_ASSERT(outcome.abandoned || outcome.received == outcome.accepted + outcome.rejected);
-      release_request(slot);
-      listener.on_request_done(connection, outcome);
-      ++delivered;
-    }
-    delivering_.clear();
-  }
-  return delivered;
+// Gives to the journal, or without one to the shards, what has gathered. Returns how many batches went.
+std::size_t BatchingIntake::pass_on() {
+  if (!gate_) return send_batches();
+  if (gate_->on_its_way() || batches_unsent_ == 0) return 0;
+  if (gate_->closed()) return stopping_ ? give_up_unsent() : 0;
+  return begin_block();
 }
 
 std::size_t BatchingIntake::send_batches() {
   std::size_t sent = 0;
-  const auto send = [&](Lane& lane, Batch* batch) {
-    ++lane.away;
+  const auto pass = [&](Lane& lane, Batch* batch) {
+    --batches_unsent_;
     ++sent;
-    lane.sender.send(batch);
+    number(lane, *batch);
+    send(lane, batch);
   };
   for (Lane& lane : lanes_) {
-    for (Batch* batch : lane.sealed) send(lane, batch);
+    for (Batch* batch : lane.sealed) pass(lane, batch);
     lane.sealed.clear();
     const bool shard_idles = lane.away < options_.batches_away_eager;
     if (lane.open == nullptr || !shard_idles) continue;
-    if (lane.open->empty()) {
-      release_batch(std::exchange(lane.open, nullptr));
-      continue;
-    }
-    send(lane, std::exchange(lane.open, nullptr));
+    if (lane.open->empty())
+      drop_open(lane);
+    else
+      pass(lane, std::exchange(lane.open, nullptr));
   }
   return sent;
 }
 
-bool BatchingIntake::look_at_shards() {
-  const auto unavailable =
-      std::find_if(lanes_.begin(), lanes_.end(), [](const Lane& lane) { return !lane.port.available(); });
-  const auto now = static_cast<std::size_t>(unavailable - lanes_.begin());
-  const bool changed = now != unavailable_shard_;
-  unavailable_shard_ = now;
-  return changed;
+// Without a journal nothing comes between a batch and its shard: it may read it as soon as it is sent.
+void BatchingIntake::number(Lane& lane, Batch& batch) {
+  batch.set_lane({.epoch = board_.epoch(), .reactor = options_.reactor_index, .shard = batch.shard()},
+                 ++lane.sequence);
+  batch.set_must_return();
+  board_.at(options_.reactor_index, batch.shard()).durable.store(lane.sequence, std::memory_order_release);
+  book_.note_places(batch);
 }
 
+void BatchingIntake::send(Lane& lane, Batch* batch) {
+  ++lane.away;
+  lane.sender.send(batch);
+}
+
+// Batches with rows, by shard and in order, out of their lanes.
+void BatchingIntake::gather_unsent() {
+  unsent_.clear();
+  for (Lane& lane : lanes_) {
+    if (lane.open != nullptr && lane.open->empty()) drop_open(lane);
+    unsent_.insert(unsent_.end(), lane.sealed.begin(), lane.sealed.end());
+    if (lane.open != nullptr) unsent_.push_back(lane.open);
+  }
+}
+
+void BatchingIntake::forget_unsent() {
+  for (Lane& lane : lanes_) {
+    lane.sealed.clear();
+    lane.open = nullptr;
+  }
+  batches_unsent_ = 0;
+}
+
+// --- the journal ---
+
+std::size_t BatchingIntake::begin_block() {
+  gather_unsent();
+  if (unsent_.empty() || !gate_->begin_block(unsent_)) return 0;
+  forget_unsent();
+  for (const Batch* batch : unsent_) book_.note_places(*batch);
+  return unsent_.size();
+}
+
+// The node stops, and only an operator or the database could make the journal take these: nobody waits for
+// that.
+std::size_t BatchingIntake::give_up_unsent() {
+  gather_unsent();
+  forget_unsent();
+  for (Batch* batch : unsent_) {
+    book_.settle_abandoned(*batch, stopped_unwritten);
+    release_batch(batch);
+  }
+  return unsent_.size();
+}
+
+std::optional<JournalOperation> BatchingIntake::journal_operation() {
+  return gate_ ? gate_->operation() : std::nullopt;
+}
+
+void BatchingIntake::on_journal_completion(std::int64_t result) {
+  WELLHEAD_ASSERT(gate_);
+  switch (gate_->complete(result)) {
+    case CompleteResult::more:
+      return;
+    case CompleteResult::durable:
+      on_block_durable();
+      break;
+    case CompleteResult::failed:
+      on_block_failed();
+      break;
+  }
+  settled_ += gate_->block().size();
+  gate_->end_block();
+}
+
+void BatchingIntake::on_block_durable() {
+  stats_.blocks.add();
+  for (Batch* batch : gate_->block()) {
+    Lane& lane = lanes_[batch->shard()];
+    board_.at(options_.reactor_index, batch->shard())
+        .durable.store(batch->lane_sequence(), std::memory_order_release);
+    book_.settle_durable(*batch);
+    if (batch->must_return() || lane.away < batches_away_max_) {
+      send(lane, batch);
+      continue;
+    }
+    lane.spilled = true;
+    stats_.batches_spilled.add();
+    release_batch(batch);
+  }
+  // Not before the whole block is on the board: a shard that is awake reads all of it at once.
+  for (Lane& lane : lanes_)
+    if (std::exchange(lane.spilled, false)) lane.port.inbox->wake();
+}
+
+void BatchingIntake::on_block_failed() {
+  for (Batch* batch : gate_->block()) {
+    book_.settle_abandoned(*batch, block_failed);
+    release_batch(batch);
+  }
+}
+
+void BatchingIntake::reopen_journal() {
+  if (gate_) gate_->reopen();
+}
+
+// --- sleep ---
+
 bool BatchingIntake::prepare_sleep() {
-  if (!done_.empty()) return false;
+  if (book_.has_outcomes()) return false;
   return returns_.prepare_sleep();
 }
 
 void BatchingIntake::finish_sleep() {
   returns_.finish_sleep();
+}
+
+nanoseconds BatchingIntake::sleep_max() const {
+  if (!gate_ || gate_->state() == JournalGate::State::open || batches_unsent_ == 0) return nanoseconds::max();
+  return gate_->state() == JournalGate::State::not_ready ? not_ready_interval : unwritable_interval;
 }
 
 }  // namespace wellhead

@@ -1,15 +1,17 @@
-// The intake of a reactor: decodes requests into batches, one open batch a shard, and keeps account of every
-// request until the fate of its last row is known.
+// The intake of a reactor: decodes requests into batches, one open batch a shard, makes them durable in the
+// journal, and gives them to their shards.
 //
-// In:  bytes of a request (submit), batches coming back from the shards (turn).
-// Out: batches to the shards' mailboxes, outcomes to the sessions.
-// Invariants: a batch is open, sealed, away at a shard, or free, never two of these; a request is answered
-// exactly once, when none of its rows is in a batch any more.
+// In:  bytes of a request (submit), completions of the journal's operations, batches coming back from the
+// shards (turn). Out: blocks to the journal, batches to the shards' mailboxes, outcomes to the sessions.
+// Invariants: a batch is open, sealed, in the block on its way, away at a shard, or free, never two of these;
+// all rows of a request are in one block; a request is answered exactly once, by RequestBook.
 //
-// This is where the journal will stand: batches pass through it between sealing and sending, and a request is
-// then answered when the block of its last row is durable.
+// A shard gets batches only as a favour: those past its share of the memory are let go as soon as they are
+// durable, and the shard reads them from the journal (LaneBoard says how far it may read). Without a journal
+// every batch goes to its shard, and what is acknowledged is the commit.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -20,8 +22,12 @@
 
 #include "base/clock.hpp"
 #include "codec/decoder.hpp"
+#include "journal/journal.hpp"
 #include "net/intake.hpp"
+#include "net/journal_gate.hpp"
+#include "net/request_book.hpp"
 #include "queue/batch.hpp"
+#include "queue/lane.hpp"
 #include "queue/mailbox.hpp"
 
 namespace wellhead {
@@ -37,81 +43,112 @@ struct BatchingOptions {
   std::uint32_t reactor_index = 0;
   std::size_t batch_bytes = 256U << 10;  // a multiple of 4 KiB
   std::uint32_t batches_max = 256;       // per reactor: these are the credits that bound every queue
-  std::uint32_t batches_away_eager =
-      4;  // with fewer at a shard, an open batch is sent at the turn's end, full or not
+  // Without a journal: with fewer at a shard, an open batch is sent at the turn's end, full or not.
+  std::uint32_t batches_away_eager = 4;
+  // The journal's own bound; at least a batch of each shard.
+  std::size_t block_bytes_max = 32U << 20;
+  std::uint32_t receipt_digest = 0;     // of the journal: net/receipt.hpp
   std::uint32_t requests_max = 65'536;  // taken and not answered
   DecoderLimits decoder{};
 };
 
 class BatchingIntake final : public Intake, private RowSink {
  public:
-  // `returns` is this reactor's own mailbox, where shards send batches back. All pointers outlive the intake.
+  // `returns` is this reactor's own mailbox, where shards send batches back. `board` has this reactor and as
+  // many shards as there are ports. Without `writer` there is no journal: batches are numbered here and are
+  // acknowledged when they are committed. All of it outlives the intake.
   BatchingIntake(const BatchingOptions& options, std::vector<ShardPort> shards, Mailbox& returns,
-                 const Clock& clock);
+                 const Clock& clock, LaneBoard& board, JournalWriter* writer);
   ~BatchingIntake() override;
 
   [[nodiscard]] SubmitResult submit(const IntakeRequest& request) override;
   std::size_t turn(RequestListener& listener) override;
+  [[nodiscard]] std::optional<JournalOperation> journal_operation() override;
+  void on_journal_completion(std::int64_t result) override;
+  void reopen_journal() override;
+  void begin_stop() override { stopping_ = true; }
   [[nodiscard]] bool prepare_sleep() override;
   void finish_sleep() override;
   [[nodiscard]] int wake_fd() const override { return returns_.wake_fd(); }
-  [[nodiscard]] std::size_t pending() const override { return requests_pending_; }
+  [[nodiscard]] std::chrono::nanoseconds sleep_max() const override;
+  [[nodiscard]] std::size_t pending() const override { return book_.pending(); }
   [[nodiscard]] const IntakeStats& stats() const override { return stats_; }
 
  private:
-  struct Request {
-    RequestOutcome outcome;
-    ConnectionId connection{};
-    std::uint32_t generation = 0;
-    std::uint32_t rows_pending = 0;
-  };
-
   // A shard as this reactor works with it.
   struct Lane {
     ShardPort port;
     Mailbox::Sender sender;
     Batch* open = nullptr;       // rows are added here
-    std::vector<Batch*> sealed;  // full, waiting for the end of the turn
+    std::vector<Batch*> sealed;  // full, waiting for the end of the turn or for the journal
     std::uint32_t away = 0;      // sent and not back
+    std::uint64_t sequence = 0;  // of the last batch; without a journal only
+    bool spilled = false;        // in the completion at hand: the shard is to look at the board
     // Where this lane stood when the request in work began, to take its rows back.
     std::size_t sealed_before = 0;
     std::optional<BatchMark> open_mark;
+  };
+  // What there was not enough of for the last request that did not fit.
+  enum class Shortage : std::uint8_t { batches, block, returns };
+  // Who was refused and is owed on_capacity(): by what stood in the way.
+  struct Refused {
+    bool for_memory = false;
+    bool by_journal = false;
+    bool by_shard = false;
   };
 
   std::byte* allocate_row(std::uint64_t device_hash, std::uint32_t tuple_bytes) override;
   [[nodiscard]] Batch* acquire_batch(std::uint32_t shard);
   void release_batch(Batch* batch);
+  void drop_open(Lane& lane);
 
+  [[nodiscard]] std::optional<SubmitResult> refuse_before_decoding(AckLevel ack);
+  [[nodiscard]] SubmitResult refuse_for_memory();
   void begin_rows();
+  void undo(std::uint32_t slot);
   void take_rows_back();
-  [[nodiscard]] std::uint32_t acquire_request();
-  void release_request(std::uint32_t slot);
-  [[nodiscard]] SubmitResult too_large() const;
-  void account_decoded(Request& request, const DecodeResult& decoded, bool rows_kept);
+  template <typename Visit>
+  void for_each_batch_in_work(Visit&& visit);
+  [[nodiscard]] bool reserve_returns();
 
   std::size_t receive_returned();
-  void settle_batch(Batch& batch);
-  void settle_refused(Batch& batch);
-  std::size_t deliver(RequestListener& listener);
+  void look_at_shards();
+  [[nodiscard]] bool capacity_due(bool moved) const;
+  std::size_t pass_on();
   std::size_t send_batches();
-  [[nodiscard]] bool look_at_shards();
+  void number(Lane& lane, Batch& batch);
+  void gather_unsent();
+  void forget_unsent();
+  std::size_t begin_block();
+  std::size_t give_up_unsent();
+  void on_block_durable();
+  void on_block_failed();
+  void send(Lane& lane, Batch* batch);
 
   BatchingOptions options_;
   Mailbox& returns_;
   const Clock& clock_;
+  LaneBoard& board_;
+  std::optional<JournalGate> gate_;
   Decoder decoder_;
+  IntakeStats stats_;
+  RequestBook book_;
   std::vector<Lane> lanes_;
   std::vector<std::unique_ptr<Batch>> batches_;  // all of them, made when first needed
   std::vector<Batch*> batches_free_;
-  std::vector<Request> requests_;
-  std::vector<std::uint32_t> requests_free_;
-  std::vector<std::uint32_t> done_;  // slots whose outcome is known and not delivered
-  std::vector<std::uint32_t> delivering_;
-  std::size_t requests_pending_ = 0;
+  std::vector<Batch*> unsent_;        // begin_block()'s own, kept for its memory
+  std::uint32_t batches_unsent_ = 0;  // open or sealed
+  std::uint32_t returns_owed_ = 0;    // batches whose commit a request waits for, with a journal
+  // With a journal; see the constructor.
+  std::uint32_t batches_unsent_max_;
+  std::uint32_t batches_away_max_;  // of a lane, but those that must return
+  std::uint32_t returns_owed_max_;
   std::uint32_t request_in_work_ = 0;
-  std::size_t unavailable_shard_;      // lanes_.size() when all are available
-  bool refused_for_capacity_ = false;  // busy or unavailable was answered; on_capacity is owed
-  IntakeStats stats_;
+  Shortage shortage_ = Shortage::batches;
+  std::size_t unavailable_shard_ = 0;  // lanes_.size() when all are available
+  std::uint64_t settled_ = 0;          // blocks decided since the last turn
+  Refused refused_;
+  bool stopping_ = false;
 };
 
 }  // namespace wellhead

@@ -1,110 +1,19 @@
+// The intake without a journal, and what it does the same way with one.
 #include "net/batching_intake.hpp"
 
 #include <gtest/gtest.h>
 
-#include <array>
 #include <string>
 #include <vector>
+
+#include "net/testing/intake_fixture.hpp"
 
 namespace wellhead {
 namespace {
 
-class FixedClock final : public Clock {
- public:
-  // 2026-03-01T12:00:00Z
-  [[nodiscard]] std::int64_t wall_us() const noexcept override {
-    return 1'772'366'400'000'000 - postgres_epoch_unix_us;
-  }
-  [[nodiscard]] std::int64_t monotonic_ns() const noexcept override { return 0; }
-};
+using testing::record;
 
-struct Listener final : RequestListener {
-  std::vector<RequestOutcome> outcomes;
-  std::vector<ConnectionId> connections;
-  int capacity_calls = 0;
-
-  void on_request_done(ConnectionId connection, const RequestOutcome& outcome) override {
-    connections.push_back(connection);
-    outcomes.push_back(outcome);
-  }
-  void on_capacity() override { ++capacity_calls; }
-};
-
-SchemaPointer telemetry() {
-  for (StreamConfig& config : builtin_streams())
-    if (config.name == "telemetry") return *Schema::compile(std::move(config), 0);
-  return nullptr;
-}
-
-std::string record(const std::string& device, int second) {
-  return R"({"timestamp":"2026-03-01T12:00:)" + std::string(second < 10 ? "0" : "") + std::to_string(second) +
-         R"(Z","device_id":")" + device + R"(","temperature":68.5})" + "\n";
-}
-
-// An intake with hand-driven shards.
-class BatchingIntakeTest : public testing::Test {
- protected:
-  static constexpr std::size_t shard_count = 2;
-
-  void make(BatchingOptions options = {}) {
-    std::vector<ShardPort> ports;
-    for (std::size_t shard = 0; shard < shard_count; ++shard) {
-      ports.push_back({&inboxes_[shard], [this, shard] { return available_[shard]; },
-                       [] { return std::string("the database is away"); }});
-    }
-    intake_ = std::make_unique<BatchingIntake>(options, std::move(ports), returns_, clock_);
-    back_ = std::make_unique<Mailbox::Sender>(returns_);
-  }
-
-  SubmitResult submit(std::string body, std::uint64_t cookie = 1, bool all_or_nothing = false) {
-    const std::size_t size = body.size();
-    body.append(input_padding_bytes, '\0');
-    return intake_->submit({.schema = schema_.get(),
-                            .body = std::string_view(body).substr(0, size),
-                            .format = BodyFormat::detect,
-                            .connection = {.slot = 4, .generation = 2},
-                            .cookie = cookie,
-                            .all_or_nothing = all_or_nothing});
-  }
-
-  std::vector<Batch*> take(std::size_t shard) {
-    std::array<Batch*, 512> taken{};
-    const std::size_t count = inboxes_[shard].take(taken);
-    return {taken.begin(), taken.begin() + static_cast<std::ptrdiff_t>(count)};
-  }
-
-  std::vector<Batch*> take_all() {
-    std::vector<Batch*> all;
-    for (std::size_t shard = 0; shard < shard_count; ++shard)
-      for (Batch* batch : take(shard)) all.push_back(batch);
-    return all;
-  }
-
-  void give_back(Batch* batch, BatchOutcome outcome) {
-    batch->set_outcome(outcome);
-    back_->send(batch);
-  }
-
-  void expect_conservation() {
-    std::uint64_t rejected = 0;
-    for (const Counter& counter : intake_->stats().records_rejected) rejected += counter.value();
-    const IntakeStats& stats = intake_->stats();
-    EXPECT_EQ(stats.records_received.value(), stats.records_accepted.value() + rejected +
-                                                  stats.records_abandoned.value() +
-                                                  static_cast<std::uint64_t>(stats.records_pending.value()));
-  }
-
-  void TearDown() override { expect_conservation(); }
-
-  FixedClock clock_;
-  SchemaPointer schema_ = telemetry();
-  std::array<Mailbox, shard_count> inboxes_;
-  std::array<bool, shard_count> available_{true, true};
-  Mailbox returns_;
-  std::unique_ptr<BatchingIntake> intake_;
-  std::unique_ptr<Mailbox::Sender> back_;
-  Listener listener_;
-};
+class BatchingIntakeTest : public testing::IntakeFixture {};
 
 TEST_F(BatchingIntakeTest, ARequestIsAnsweredWhenItsLastRowIsCommittedAndNotBefore) {
   make();
@@ -276,6 +185,48 @@ TEST_F(BatchingIntakeTest, AbandonedRowsAreNeverReportedAsAccepted) {
   EXPECT_TRUE(listener_.outcomes[0].abandoned);
   EXPECT_EQ(listener_.outcomes[0].accepted, 0U);
   EXPECT_EQ(intake_->stats().records_abandoned.value(), 2U);
+}
+
+TEST_F(BatchingIntakeTest, BatchesAreNumberedByLaneAndMayBeReadAtOnce) {
+  make();
+  for (std::uint64_t sequence = 1; sequence <= 3; ++sequence) {
+    ASSERT_EQ(submit(record("a", 1)).submission, Submission::taken);
+    intake_->turn(listener_);
+    const std::vector<Batch*> batches = take_all();
+    ASSERT_EQ(batches.size(), 1U);
+    EXPECT_EQ(batches[0]->lane(), (LaneId{.epoch = 1, .reactor = 0, .shard = batches[0]->shard()}));
+    EXPECT_EQ(batches[0]->lane_sequence(), sequence);
+    EXPECT_EQ(board_.at(0, batches[0]->shard()).durable.load(), sequence);
+    EXPECT_TRUE(batches[0]->must_return());
+    give_back(batches[0], BatchOutcome::committed);
+    intake_->turn(listener_);
+  }
+  EXPECT_EQ(stats().records_durable.value(), 0U) << "nothing is durable before its commit";
+}
+
+TEST_F(BatchingIntakeTest, TheReceiptNamesEveryRowOfTheRequestAndNoOther) {
+  make({.receipt_digest = 99});
+  ASSERT_EQ(submit(record("a", 1) + record("a", 2), 1).submission, Submission::taken);
+  std::string body;
+  for (int device = 0; device < 40; ++device) body += record("well-" + std::to_string(device), device);
+  ASSERT_EQ(submit(body + "broken\n", 2).submission, Submission::taken);
+  intake_->turn(listener_);
+  for (Batch* batch : take_all()) give_back(batch, BatchOutcome::committed);
+  intake_->turn(listener_);
+  ASSERT_EQ(listener_.receipts.size(), 2U);
+  const bool first_is_first = listener_.outcomes[0].cookie == 1;
+  const auto first = decode_receipt(listener_.receipts[first_is_first ? 0 : 1]);
+  const auto second = decode_receipt(listener_.receipts[first_is_first ? 1 : 0]);
+  ASSERT_TRUE(first && second);
+  ASSERT_EQ(first->parts.size(), 1U);
+  EXPECT_EQ(first->parts[0].row_count, 2U);
+  EXPECT_EQ(second->journal_digest, 99U);
+  EXPECT_EQ(second->epoch, 1U);
+  ASSERT_EQ(second->parts.size(), 2U);
+  EXPECT_EQ(second->parts[0].row_count + second->parts[1].row_count, 40U);
+  const ReceiptPart& shared =
+      second->parts[0].shard == first->parts[0].shard ? second->parts[0] : second->parts[1];
+  EXPECT_EQ(shared.first_row, 2U) << "behind the rows of the first request";
 }
 
 }  // namespace

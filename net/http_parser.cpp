@@ -53,11 +53,12 @@ struct HttpParser::Callbacks {
       std::string_view name;
       Header header;
     };
-    static constexpr std::array<Known, 5> known{{{"host", Header::host},
+    static constexpr std::array<Known, 6> known{{{"host", Header::host},
                                                  {"content-type", Header::content_type},
                                                  {"content-encoding", Header::content_encoding},
                                                  {"transfer-encoding", Header::transfer_encoding},
-                                                 {"expect", Header::expect}}};
+                                                 {"expect", Header::expect},
+                                                 {"ack", Header::ack}}};
     HttpParser& me = self(parser);
     me.header_ = Header::other;
     // Trailers come here too; none of them may change what the head has said.
@@ -125,6 +126,7 @@ void HttpRequestHead::clear() noexcept {
   content_encoding.clear();
   transfer_encoding.clear();
   expect.clear();
+  ack.clear();
 }
 
 std::string_view HttpRequestHead::path() const noexcept {
@@ -230,6 +232,8 @@ std::string* HttpParser::value_of(Header header) {
       return &head_.transfer_encoding;
     case Header::expect:
       return &head_.expect;
+    case Header::ack:
+      return &head_.ack;
     case Header::host:
     case Header::other:
       return nullptr;

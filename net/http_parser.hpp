@@ -32,6 +32,7 @@ struct HttpRequestHead {
   std::string content_encoding;
   std::string transfer_encoding;
   std::string expect;
+  std::string ack;
 
   [[nodiscard]] bool has_body() const noexcept { return chunked || content_length > 0; }
   [[nodiscard]] std::string_view path() const noexcept;
@@ -81,7 +82,15 @@ class HttpParser {
 
  private:
   struct Callbacks;
-  enum class Header : std::uint8_t { other, host, content_type, content_encoding, transfer_encoding, expect };
+  enum class Header : std::uint8_t {
+    other,
+    host,
+    content_type,
+    content_encoding,
+    transfer_encoding,
+    expect,
+    ack
+  };
 
   [[nodiscard]] bool take_body(std::string_view piece);
   void take_head();

@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <optional>
+#include <system_error>
 
 namespace wellhead {
 namespace {
 
 constexpr std::string_view ingest_prefix = "/v1/ingest/";
+constexpr std::string_view receipt_prefix = "/v1/receipts/";
 
 bool equal_ignoring_case(std::string_view left, std::string_view right) {
   return std::ranges::equal(left, right, [](char a, char b) {
@@ -68,6 +71,26 @@ std::optional<ContentCoding> coding_of(std::string_view content_encoding) {
   return std::nullopt;
 }
 
+// The request's own wish, else what its listener does.
+std::optional<AckLevel> ack_of(std::string_view header, AckLevel otherwise) {
+  const std::string_view level = trim(header);
+  if (level.empty()) return otherwise;
+  if (equal_ignoring_case(level, "journal")) return AckLevel::journal;
+  if (equal_ignoring_case(level, "commit")) return AckLevel::commit;
+  return std::nullopt;
+}
+
+// "5s" or "250ms".
+std::optional<std::chrono::milliseconds> duration_of(std::string_view text) {
+  std::uint32_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{}) return std::nullopt;
+  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  if (unit == "s") return std::chrono::seconds(number);
+  if (unit == "ms") return std::chrono::milliseconds(number);
+  return std::nullopt;
+}
+
 // The value of `name` in a query, empty when it is not there.
 std::string_view query_value(std::string_view query, std::string_view name) {
   while (!query.empty()) {
@@ -82,7 +105,7 @@ std::string_view query_value(std::string_view query, std::string_view name) {
 
 // Fills in the parts of an ingest request; a refusal if one of them is not acceptable.
 std::optional<HttpRefusal> plan_ingest(const HttpRequestHead& head, const SessionContext& context,
-                                       HttpPlan& plan) {
+                                       const ListenerOptions& listener, HttpPlan& plan) {
   plan.stream = context.find_stream(head.path().substr(ingest_prefix.size()));
   if (plan.stream == nullptr)
     return HttpRefusal{404, "unknown_stream", "No stream of this name is configured.", 0, {}};
@@ -107,6 +130,9 @@ std::optional<HttpRefusal> plan_ingest(const HttpRequestHead& head, const Sessio
   const std::string_view partial = query_value(head.query(), "accept_partial");
   if (!partial.empty() && partial != "true" && partial != "false")
     return HttpRefusal{400, "invalid_parameter", "accept_partial is either true or false.", 0, {}};
+  const auto ack = ack_of(head.ack, listener.ack);
+  if (!ack) return HttpRefusal{400, "invalid_parameter", "Ack is either journal or commit.", 0, {}};
+  plan.ack = *ack;
   plan.format = *format;
   plan.coding = *coding;
   plan.all_or_nothing = partial == "false";
@@ -115,14 +141,31 @@ std::optional<HttpRefusal> plan_ingest(const HttpRequestHead& head, const Sessio
   return std::nullopt;
 }
 
-std::optional<HttpRefusal> plan_route(const HttpRequestHead& head, const SessionContext& context, bool admin,
-                                      HttpPlan& plan) {
-  if (admin) {
+std::optional<HttpRefusal> plan_receipt(const HttpRequestHead& head, const SessionContext& context,
+                                        HttpPlan& plan) {
+  if (!reads_only(head.method)) return wrong_method("GET, HEAD", "Receipts are read with GET.");
+  const std::string_view wait = query_value(head.query(), "wait");
+  if (!wait.empty()) {
+    const auto duration = duration_of(wait);
+    if (!duration)
+      return HttpRefusal{
+          400, "invalid_parameter", "wait is a whole number with s or ms behind it, as in 5s.", 0, {}};
+    plan.receipt_wait = std::min(*duration, context.limits.receipt_wait_max);
+  }
+  plan.receipt = head.path().substr(receipt_prefix.size());
+  plan.action = HttpPlan::Action::receipt;
+  return std::nullopt;
+}
+
+std::optional<HttpRefusal> plan_route(const HttpRequestHead& head, const SessionContext& context,
+                                      const ListenerOptions& listener, HttpPlan& plan) {
+  if (listener.protocol == Protocol::admin) {
     if (!reads_only(head.method)) return wrong_method("GET, HEAD", "The admin port is read with GET.");
     plan.action = HttpPlan::Action::admin;
     return std::nullopt;
   }
-  if (head.path().starts_with(ingest_prefix)) return plan_ingest(head, context, plan);
+  if (head.path().starts_with(ingest_prefix)) return plan_ingest(head, context, listener, plan);
+  if (head.path().starts_with(receipt_prefix)) return plan_receipt(head, context, plan);
   if (head.path() != "/")
     return HttpRefusal{
         404, "not_found", "There is nothing here; records go to POST /v1/ingest/{stream}.", 0, {}};
@@ -133,10 +176,11 @@ std::optional<HttpRefusal> plan_route(const HttpRequestHead& head, const Session
 
 }  // namespace
 
-HttpPlan plan_request(const HttpRequestHead& head, const SessionContext& context, bool admin) {
+HttpPlan plan_request(const HttpRequestHead& head, const SessionContext& context,
+                      const ListenerOptions& listener) {
   HttpPlan plan;
   auto refusal = check_protocol(head);
-  if (!refusal) refusal = plan_route(head, context, admin, plan);
+  if (!refusal) refusal = plan_route(head, context, listener, plan);
   if (refusal) {
     plan.action = HttpPlan::Action::refuse;
     plan.refusal = *refusal;

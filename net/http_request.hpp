@@ -1,6 +1,7 @@
 // What a request's head asks for, and whether it may have it. No state, no I/O.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string_view>
 
@@ -23,7 +24,7 @@ struct HttpRefusal {
 inline constexpr std::string_view malformed_http_code = "malformed_http";
 
 struct HttpPlan {
-  enum class Action : std::uint8_t { refuse, admin, hint, ingest };
+  enum class Action : std::uint8_t { refuse, admin, hint, ingest, receipt };
   Action action = Action::refuse;
   HttpRefusal refusal;
   const Schema* stream = nullptr;
@@ -31,8 +32,13 @@ struct HttpPlan {
   ContentCoding coding = ContentCoding::identity;
   bool all_or_nothing = false;
   bool wants_continue = false;
+  AckLevel ack = AckLevel::journal;
+  std::string_view receipt;                   // within the head
+  std::chrono::milliseconds receipt_wait{0};  // for its commit
 };
 
-[[nodiscard]] HttpPlan plan_request(const HttpRequestHead& head, const SessionContext& context, bool admin);
+// `listener`: the one the request came through.
+[[nodiscard]] HttpPlan plan_request(const HttpRequestHead& head, const SessionContext& context,
+                                    const ListenerOptions& listener);
 
 }  // namespace wellhead

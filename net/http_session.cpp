@@ -17,6 +17,11 @@ constexpr std::size_t kept_string_bytes_max = 16U << 10;
 // A body is given this much room at once even if its head announces more: what is announced may never come.
 constexpr std::size_t first_room_bytes_max = 256U << 10;
 
+// How often a receipt whose commit is waited for is looked up: every fraction of the time it was waited for.
+constexpr int receipt_pause_divisor = 4;
+constexpr std::chrono::milliseconds receipt_pause_min{10};
+constexpr std::chrono::milliseconds receipt_pause_max{250};
+
 constexpr std::string_view continue_text = "HTTP/1.1 100 Continue\r\n\r\n";
 constexpr std::string_view hint_body =
     "{\"service\":\"wellhead\",\"ingest\":\"POST /v1/ingest/{stream} with a JSON object, an array of them, "
@@ -51,7 +56,8 @@ constexpr HttpRefusal no_body_memory{
     {}};
 constexpr HttpRefusal busy{429,
                            "overloaded",
-                           "The database does not keep up; nothing of this request was stored. Try again.",
+                           "This node has as many records on their way as it has memory for; nothing of this "
+                           "request was stored. Try again.",
                            busy_retry_after_s,
                            {}};
 constexpr HttpRefusal stopping{503,
@@ -59,6 +65,12 @@ constexpr HttpRefusal stopping{503,
                                "This node is stopping; nothing of this request was stored. Try again.",
                                busy_retry_after_s,
                                {}};
+constexpr HttpRefusal unknown_receipt{404,
+                                      "unknown_receipt",
+                                      "This is not a receipt of this node, or no longer one of records it "
+                                      "knows. Copy it whole, and ask the node that gave it.",
+                                      0,
+                                      {}};
 constexpr HttpRefusal outcome_unknown{
     503,
     "outcome_unknown",
@@ -72,9 +84,9 @@ constexpr HttpRefusal outcome_unknown{
 HttpSession::HttpSession(SessionContext& context)
     : context_(context), parser_(*this, context.limits.header_bytes_max) {}
 
-void HttpSession::begin(Link link, bool admin) {
+void HttpSession::begin(Link link, const ListenerOptions& listener) {
   link_ = link;
-  admin_ = admin;
+  listener_ = &listener;
   state_ = State::head;
   keep_alive_ = false;
   body_unread_ = false;
@@ -154,7 +166,7 @@ void HttpSession::on_head(bool more_bytes) {
   keep_alive_ = head.keep_alive;
   body_unread_ = head.has_body();
   body_bytes_ = 0;
-  plan_ = plan_request(head, context_, admin_);
+  plan_ = plan_request(head, context_, *listener_);
   if (plan_.action == HttpPlan::Action::refuse) {
     if (plan_.refusal.code == malformed_http_code) {
       context_.stats.malformed_http.add();
@@ -163,6 +175,8 @@ void HttpSession::on_head(bool more_bytes) {
     refuse(plan_.refusal);
   } else if (plan_.action == HttpPlan::Action::admin) {
     answer_admin();
+  } else if (plan_.action == HttpPlan::Action::receipt) {
+    start_receipt();
   } else if (plan_.action == HttpPlan::Action::hint) {
     HttpReplyHead hint;
     hint.body_omitted = head.method == HttpMethod::head;
@@ -264,7 +278,9 @@ void HttpSession::submit() {
                                                        .format = plan_.format,
                                                        .connection = link_.id(),
                                                        .cookie = cookie_,
-                                                       .all_or_nothing = plan_.all_or_nothing});
+                                                       .all_or_nothing = plan_.all_or_nothing,
+                                                       .ack = plan_.ack,
+                                                       .wants_receipt = true});
   switch (result.submission) {
     case Submission::taken:
       release_body();
@@ -305,7 +321,10 @@ void HttpSession::on_outcome(const RequestOutcome& outcome) {
   context_.stats.request_us.record(
       static_cast<std::uint64_t>(context_.clock.monotonic_ns() - body_complete_ns_) / 1'000);
   if (outcome.abandoned) {
-    refuse(outcome_unknown);
+    HttpRefusal refusal = outcome_unknown;
+    if (outcome.nothing_stored) refusal.code = "unavailable";
+    if (!outcome.problem.empty()) refusal.message = outcome.problem;
+    refuse(refusal);
     return;
   }
   // A duplicate is stored, by an earlier request: for the client that is as good.
@@ -326,6 +345,36 @@ void HttpSession::answer_admin() {
   reply_head.body_omitted = head.method == HttpMethod::head;
   reply_head.more_headers = &answer;
   reply(reply_head, answer.body);
+}
+
+void HttpSession::start_receipt() {
+  receipt_since_ns_ = context_.now_ns;
+  answer_receipt();
+}
+
+// Answers, or looks again later: seldom where the wait is long already, so that many who wait cost little.
+void HttpSession::answer_receipt() {
+  const ReceiptStatus status =
+      context_.receipts == nullptr ? ReceiptStatus{} : context_.receipts->look_up(plan_.receipt);
+  const std::chrono::nanoseconds waited(context_.now_ns - receipt_since_ns_);
+  if (status.state == ReceiptStatus::State::queued && waited < plan_.receipt_wait && !context_.stopping) {
+    state_ = State::receipt;
+    const auto pause = std::clamp<std::chrono::nanoseconds>(waited / receipt_pause_divisor, receipt_pause_min,
+                                                            receipt_pause_max);
+    link_.set_deadline(std::min<std::chrono::nanoseconds>(pause, plan_.receipt_wait - waited));
+    return;
+  }
+  if (status.state == ReceiptStatus::State::unknown) {
+    refuse(unknown_receipt);
+    return;
+  }
+  if (state_ == State::receipt && status.state == ReceiptStatus::State::queued && !context_.stopping)
+    context_.stats.receipt_timeouts.add();
+  context_.scratch.clear();
+  append_receipt_body(context_.scratch, plan_.receipt, status);
+  HttpReplyHead head;
+  head.body_omitted = parser_.head().method == HttpMethod::head;
+  reply(head, context_.scratch);
 }
 
 void HttpSession::refuse_for_memory() {
@@ -442,6 +491,9 @@ void HttpSession::on_deadline() {
       stats.commit_timeouts.add();
       refuse(outcome_unknown);
       break;
+    case State::receipt:
+      answer_receipt();
+      break;
     case State::replying:
       stats.send_timeouts.add();
       link_.drop();
@@ -459,6 +511,9 @@ void HttpSession::on_stop() {
     case State::body:
     case State::admitting:
       refuse(stopping);
+      break;
+    case State::receipt:
+      answer_receipt();
       break;
     case State::replying:
       state_ = State::ended;

@@ -19,7 +19,8 @@ class HttpSession final : public Session, private HttpBodySink {
   explicit HttpSession(SessionContext& context);
 
   // A session serves connection after connection, to keep its memory.
-  void begin(Link link, bool admin);
+  // `listener` outlives the connection.
+  void begin(Link link, const ListenerOptions& listener);
   void end();
   // False when its strings have grown too large to be kept.
   [[nodiscard]] bool reusable() const;
@@ -39,6 +40,7 @@ class HttpSession final : public Session, private HttpBodySink {
     body,        // reading its body
     admitting,   // whole; the intake is busy
     committing,  // taken; its outcome is awaited
+    receipt,     // waits for the commit of a receipt's records
     replying,    // the reply is on its way
     ended,       // the last reply is on its way, or the connection is dropped
   };
@@ -66,13 +68,15 @@ class HttpSession final : public Session, private HttpBodySink {
   void refuse(const HttpRefusal& refusal);
   void refuse_for_memory();
   void answer_admin();
+  void start_receipt();
+  void answer_receipt();
   void release_body();
 
   SessionContext& context_;
   Link link_;
   HttpParser parser_;
   State state_ = State::head;
-  bool admin_ = false;
+  const ListenerOptions* listener_ = nullptr;
   bool keep_alive_ = false;
   bool body_unread_ = false;  // the request has a body of which not all has been read
   bool input_ended_ = false;
@@ -85,6 +89,7 @@ class HttpSession final : public Session, private HttpBodySink {
   BodyBuffer waiting_;              // bytes behind the request in progress
   std::size_t waiting_offset_ = 0;  // of them, already parsed
   std::int64_t body_complete_ns_ = 0;
+  std::int64_t receipt_since_ns_ = 0;  // when its commit began to be waited for
 };
 
 }  // namespace wellhead

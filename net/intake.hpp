@@ -5,15 +5,19 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "base/assert.hpp"
 #include "base/counter.hpp"
 #include "codec/decoder.hpp"
 #include "codec/record_error.hpp"
 #include "codec/schema.hpp"
+#include "journal/journal.hpp"
 
 namespace wellhead {
 
@@ -25,6 +29,12 @@ struct ConnectionId {
   bool operator==(const ConnectionId&) const = default;
 };
 
+// When a request is answered with success.
+enum class AckLevel : std::uint8_t {
+  journal,  // its rows are durable in this node's journal; where there is none, the same as `commit`
+  commit,   // its rows are committed in the database
+};
+
 struct IntakeRequest {
   const Schema* schema;
   std::string_view body;  // input_padding_bytes readable behind it; free again when submit() returns
@@ -32,15 +42,22 @@ struct IntakeRequest {
   ConnectionId connection;
   std::uint64_t cookie;         // the session's own name for the request; comes back in the outcome
   bool all_or_nothing = false;  // any bad record rejects the whole request
+  AckLevel ack = AckLevel::journal;
+  bool wants_receipt = false;
 };
 
 struct RequestOutcome {
   std::uint64_t cookie = 0;
   std::uint32_t received = 0;
-  std::uint32_t accepted = 0;  // committed
+  std::uint32_t accepted = 0;  // durable or committed, as the request's AckLevel says
   std::uint32_t rejected = 0;
   std::uint32_t duplicate = 0;
-  bool abandoned = false;  // the node stopped first: some accepted rows are not in the database
+  // Some rows did not become what the AckLevel asks for: no success may be told. `problem` says in a sentence
+  // what that means for the records; with `nothing_stored` it is certain that none of them is or will be.
+  bool abandoned = false;
+  bool nothing_stored = false;
+  std::string_view problem = {};  // static storage; empty: not known more precisely
+  std::string_view receipt = {};  // net/receipt.hpp; valid during on_request_done() only, empty without rows
   RecordErrors errors;
 };
 
@@ -49,7 +66,8 @@ enum class Submission : std::uint8_t {
                 // submit()
   malformed,    // the body as a whole is not JSON; nothing was taken. `code` and `message` are set
   busy,         // no memory for it now; nothing was taken. RequestListener::on_capacity follows when there is
-  unavailable,  // the database cannot be written now; nothing was taken. `message` says why
+  unavailable,  // the journal, or for AckLevel::commit the database, cannot be written now; nothing was
+                // taken. `message` says why; on_capacity follows when it can
 };
 
 struct SubmitResult {
@@ -63,20 +81,29 @@ class RequestListener {
  public:
   virtual ~RequestListener() = default;
   virtual void on_request_done(ConnectionId connection, const RequestOutcome& outcome) = 0;
-  // Batches are free again, or the database is back: waiting sessions may submit.
+  // Batches are free again, or the journal or the database is back: waiting sessions may submit.
   virtual void on_capacity() = 0;
 };
 
 // Records by the conservation identity, at every moment between two turns:
-//   received = accepted + rejected + abandoned + pending
+//   received = accepted + rejected + duplicate + quarantined + abandoned + pending
 // A request that was not taken (malformed, busy, unavailable) counts no records. Written by the reactor's
 // thread, read by any. Counted here and not in the session, so that a client that left early changes nothing.
 struct IntakeStats {
   Counter records_received;
-  Counter records_accepted;                                       // committed
+  // Durable or committed. The one counter that may go back: a row that the database refuses after it was
+  // acknowledged moves over to quarantined.
+  Counter records_accepted;
   std::array<Counter, record_error_code_count> records_rejected;  // by RecordErrorCode
-  Counter records_abandoned;  // the node stopped before they were committed
+  Counter records_duplicate;
+  // Acknowledged as durable and then refused by the database, as far as their batches came back: of batches
+  // that shards read from the journal only the shards know (ShardStats::rows_refused counts all).
+  Counter records_quarantined;
+  Counter records_abandoned;  // neither durable nor committed when the journal failed or the node stopped
   Gauge records_pending;      // taken, fate not known yet
+  Counter records_durable;    // in blocks that are durable, whatever they are acknowledged by
+  Counter blocks;             // of the journal, durable
+  Counter batches_spilled;    // durable and not kept in memory: the shard reads them back
   Counter batch_exhaustions;  // no free batch: backpressure
 };
 
@@ -86,15 +113,31 @@ class Intake {
 
   [[nodiscard]] virtual SubmitResult submit(const IntakeRequest& request) = 0;
 
-  // Once per turn of the reactor's loop, after its completions: hands open batches to their shards and
-  // delivers outcomes to `listener`. Returns how much was done, 0 for nothing.
+  // Once per turn of the reactor's loop, after its completions: hands open batches to the journal or to their
+  // shards and delivers outcomes to `listener`. Returns how much was done, 0 for nothing.
   virtual std::size_t turn(RequestListener& listener) = 0;
+
+  // What the journal wants written or synchronized now, each operation once. To be asked after turn() and
+  // after every completion; what it points to stays valid until the completion.
+  [[nodiscard]] virtual std::optional<JournalOperation> journal_operation() { return std::nullopt; }
+  // `result` of the operation given last: bytes written, 0 for a synchronization, or -errno.
+  virtual void on_journal_completion(std::int64_t result) {
+    (void)result;
+    WELLHEAD_ASSERT(false);  // an intake without a journal gives no operation
+  }
+  // After an operator's action: a journal that failed is tried again.
+  virtual void reopen_journal() {}
+  // The reactor stops and submits nothing more: requests that could only wait for the journal to be mended
+  // are given up instead.
+  virtual void begin_stop() {}
 
   // Before the reactor blocks: false when there is work, and then it must not block.
   [[nodiscard]] virtual bool prepare_sleep() = 0;
   virtual void finish_sleep() = 0;
   // Readable when turn() has work.
   [[nodiscard]] virtual int wake_fd() const = 0;
+  // The reactor may sleep this long without a wake-up: some of what is waited for wakes nobody.
+  [[nodiscard]] virtual std::chrono::nanoseconds sleep_max() const { return std::chrono::nanoseconds::max(); }
 
   // Requests taken whose outcome has not been delivered.
   [[nodiscard]] virtual std::size_t pending() const = 0;

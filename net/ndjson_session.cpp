@@ -59,11 +59,13 @@ std::size_t find_newline(const ReceivedBytes& bytes) {
 
 }  // namespace
 
-NdjsonSession::NdjsonSession(SessionContext& context, Link link, const Schema& stream, bool acknowledge)
+NdjsonSession::NdjsonSession(SessionContext& context, Link link, const Schema& stream,
+                             const ListenerOptions& listener)
     : context_(context),
       link_(link),
       stream_(stream),
-      acknowledge_(acknowledge),
+      acknowledge_(listener.acknowledge),
+      ack_(listener.ack),
       last_line_ns_(context.now_ns) {}
 
 NdjsonSession::~NdjsonSession() {
@@ -207,7 +209,8 @@ NdjsonSession::Progress NdjsonSession::submit(const Run& run) {
                                                        .body = run.bytes,
                                                        .format = BodyFormat::ndjson,
                                                        .connection = link_.id(),
-                                                       .cookie = cookie});
+                                                       .cookie = cookie,
+                                                       .ack = ack_});
   switch (result.submission) {
     case Submission::taken:
       context_.stats.requests.add();

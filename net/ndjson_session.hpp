@@ -24,7 +24,7 @@ namespace wellhead {
 
 class NdjsonSession final : public Session {
  public:
-  NdjsonSession(SessionContext& context, Link link, const Schema& stream, bool acknowledge);
+  NdjsonSession(SessionContext& context, Link link, const Schema& stream, const ListenerOptions& listener);
   ~NdjsonSession() override;
 
   void on_bytes(ReceivedBytes bytes) override;
@@ -85,7 +85,8 @@ class NdjsonSession final : public Session {
   SessionContext& context_;
   Link link_;
   const Schema& stream_;
-  bool acknowledge_;
+  const bool acknowledge_;
+  const AckLevel ack_;
   bool input_ended_ = false;
   bool stopping_ = false;        // takes no more lines
   bool discarding_ = false;      // inside a line that is too long, up to its newline

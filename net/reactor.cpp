@@ -69,8 +69,8 @@ class Reactor::Implementation {
         intake_(std::move(intake)),
         clock_(clock),
         listeners_(std::move(listeners)),
-        stop_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-    WELLHEAD_ASSERT(stop_fd_);
+        command_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    WELLHEAD_ASSERT(command_fd_);
     for (const Listener& listener : listeners_) ports_.push_back(listener.port);
   }
 
@@ -88,10 +88,14 @@ class Reactor::Implementation {
   }
 
   void request_stop(std::chrono::steady_clock::time_point deadline) {
-    stop_.deadline_ns.store(std::chrono::nanoseconds(deadline.time_since_epoch()).count());
-    stop_.requested.store(true);
-    const std::uint64_t one = 1;
-    [[maybe_unused]] const ssize_t written = write(stop_fd_.get(), &one, sizeof one);
+    commands_.stop_deadline_ns.store(std::chrono::nanoseconds(deadline.time_since_epoch()).count());
+    commands_.stop.store(true);
+    wake();
+  }
+
+  void request_journal_reopen() {
+    commands_.journal_reopen.store(true);
+    wake();
   }
 
   void join() {
@@ -102,6 +106,11 @@ class Reactor::Implementation {
   [[nodiscard]] const ReactorStats& stats() const noexcept { return stats_; }
 
  private:
+  void wake() {
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const ssize_t written = write(command_fd_.get(), &one, sizeof one);
+  }
+
   // The reactor's thread, from its ring to the last connection.
   void run(std::promise<std::expected<void, std::string>>& ready) {
     pthread_setname_np(pthread_self(), ("reactor-" + std::to_string(options_.index)).substr(0, 15).c_str());
@@ -111,8 +120,8 @@ class Reactor::Implementation {
                                      .clock = clock_,
                                      .listeners = listeners_,
                                      .stats = stats_,
-                                     .stop = stop_,
-                                     .stop_fd = stop_fd_.get()});
+                                     .commands = commands_,
+                                     .command_fd = command_fd_.get()});
     if (!loop) {
       ready.set_value(std::unexpected(loop.error()));
       return;
@@ -127,8 +136,8 @@ class Reactor::Implementation {
   std::vector<Listener> listeners_;
   std::vector<std::uint16_t> ports_;
   ReactorStats stats_;
-  StopRequest stop_;
-  UniqueFd stop_fd_;
+  ReactorCommands commands_;
+  UniqueFd command_fd_;
   std::thread thread_;
 };
 
@@ -155,6 +164,9 @@ std::expected<void, std::string> Reactor::start() {
 }
 void Reactor::request_stop(std::chrono::steady_clock::time_point deadline) {
   implementation_->request_stop(deadline);
+}
+void Reactor::request_journal_reopen() {
+  implementation_->request_journal_reopen();
 }
 void Reactor::join() {
   implementation_->join();

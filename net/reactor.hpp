@@ -1,7 +1,7 @@
 // A reactor: one thread, one io_uring, its listeners and connections. The way into net/.
 //
 // In:  bytes from clients; outcomes from its intake. Out: requests to the intake, replies to clients.
-// Invariants: all but create(), request_stop() and the counters happens on the reactor's thread. A receive
+// Invariants: all but create(), the requests and the counters happens on the reactor's thread. A receive
 // buffer goes back to the kernel in the turn it came; what is needed longer is copied within a budget. A slot
 // is given to another connection only when nothing of the last one is in flight. A reply or acknowledgement
 // is only ever sent for an outcome that the intake has delivered.
@@ -23,21 +23,23 @@
 #include "net/http_message.hpp"
 #include "net/intake.hpp"
 #include "net/reactor_stats.hpp"
+#include "net/receipt_desk.hpp"
 
 namespace wellhead {
 
 enum class Protocol : std::uint8_t {
-  http,    // POST /v1/ingest/{stream}
+  http,    // POST /v1/ingest/{stream}, GET /v1/receipts/{receipt}
   ndjson,  // one record a line over plain TCP
   admin,   // HTTP answered by ReactorOptions::admin_handler
 };
 
 struct ListenerOptions {
   Protocol protocol = Protocol::http;
-  std::string address;       // numeric IPv4 or IPv6
-  std::uint16_t port = 0;    // 0: the system chooses; see Reactor::ports()
-  std::string stream;        // ndjson: the stream of its records
-  bool acknowledge = false;  // ndjson: send {"ack":N} and {"reject":…}
+  std::string address;               // numeric IPv4 or IPv6
+  std::uint16_t port = 0;            // 0: the system chooses; see Reactor::ports()
+  std::string stream;                // ndjson: the stream of its records
+  bool acknowledge = false;          // ndjson: send {"ack":N} and {"reject":…}
+  AckLevel ack = AckLevel::journal;  // http: of requests that say nothing else
 };
 
 // Each bound has a counter in ReactorStats for being hit. Times are per connection.
@@ -54,6 +56,7 @@ struct NetLimits {
   std::chrono::milliseconds send_timeout{30'000};      // a reply the client does not read
   std::chrono::milliseconds commit_timeout{30'000};    // from the whole request to its outcome; then 503
   std::chrono::milliseconds admission_timeout{1'000};  // waiting for Submission::busy to end; then 429
+  std::chrono::milliseconds receipt_wait_max{30'000};  // longer waits for a receipt's commit are cut to this
   std::uint32_t receive_buffer_bytes = 64U << 10;      // of each provided buffer
   std::uint32_t receive_buffers = 256;                 // a power of two
 };
@@ -63,8 +66,9 @@ struct ReactorOptions {
   std::vector<ListenerOptions> listeners;
   NetLimits limits;
   std::vector<SchemaPointer> streams;
-  HttpHandler* admin_handler = nullptr;  // outlives the reactor; needed for Protocol::admin
-  int cpu = -1;                          // pin the thread there; < 0: not
+  const ReceiptDesk* receipts = nullptr;  // outlives the reactor; null: no receipt is known
+  HttpHandler* admin_handler = nullptr;   // outlives the reactor; needed for Protocol::admin
+  int cpu = -1;                           // pin the thread there; < 0: not
 };
 
 class Reactor {
@@ -83,6 +87,8 @@ class Reactor {
   // outcomes come, closes each connection when it is answered, and ends when none is left or at `deadline`.
   void request_stop(std::chrono::steady_clock::time_point deadline);
   void join();
+  // Any thread. After an operator's action: a journal that failed is tried again.
+  void request_journal_reopen();
 
   // The port of each listener, in the order of the options.
   [[nodiscard]] const std::vector<std::uint16_t>& ports() const noexcept;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cerrno>
 #include <chrono>
 #include <utility>
 
@@ -37,12 +38,18 @@ std::int64_t steady_ns() {
   return std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
+void clear_event(int fd) {
+  std::uint64_t count = 0;
+  [[maybe_unused]] const ssize_t got = read(fd, &count, sizeof count);
+}
+
 }  // namespace
 
-const std::array<ReactorLoop::Poller, 6> ReactorLoop::pollers{{
+const std::array<ReactorLoop::Poller, 7> ReactorLoop::pollers{{
     {.name = "completions", .run = &ReactorLoop::poll_completions},
-    {.name = "stop", .run = &ReactorLoop::poll_stop},
+    {.name = "commands", .run = &ReactorLoop::poll_commands},
     {.name = "intake", .run = &ReactorLoop::poll_intake},
+    {.name = "journal", .run = &ReactorLoop::poll_journal},
     {.name = "deadlines", .run = &ReactorLoop::poll_deadlines},
     {.name = "accepts", .run = &ReactorLoop::poll_accepts},
     {.name = "connections", .run = &ReactorLoop::poll_connections},
@@ -74,7 +81,7 @@ ReactorLoop::ReactorLoop(const ReactorLoopParts& parts, std::unique_ptr<Ring> ri
 ReactorLoop::~ReactorLoop() = default;
 
 void ReactorLoop::run() {
-  ring_->watch(parts_.stop_fd, {.operation = Operation::stop});
+  ring_->watch(parts_.command_fd, {.operation = Operation::command});
   if (parts_.intake != nullptr) ring_->watch(parts_.intake->wake_fd(), {.operation = Operation::wake});
   acceptor_.start();
   while (!stopped()) turn();
@@ -110,7 +117,8 @@ void ReactorLoop::sleep(bool worked) {
 }
 
 std::int64_t ReactorLoop::sleep_ns() const {
-  const std::int64_t until = connections_.sleep_ns();
+  std::int64_t until = connections_.sleep_ns();
+  if (parts_.intake != nullptr) until = std::min(until, std::int64_t{parts_.intake->sleep_max().count()});
   return context_.stopping || acceptor_.retrying() ? std::min(until, short_sleep_ns) : until;
 }
 
@@ -132,11 +140,17 @@ void ReactorLoop::on_completion(const Completion& completion) {
     case Operation::cancel_receive:
       connections_.on_completion(completion);
       break;
+    case Operation::journal_write:
+    case Operation::journal_synchronize:
+      on_journal_completion(completion.result);
+      break;
     case Operation::wake:
-    case Operation::stop: {
-      // The turn itself looks at both; here only the watch is kept up.
+    case Operation::command: {
+      // The turn itself looks at both; here only the watch is kept up. (The intake clears its own.)
       const bool wake = completion.tag.operation == Operation::wake;
-      if (!completion.more()) ring_->watch(wake ? parts_.intake->wake_fd() : parts_.stop_fd, completion.tag);
+      if (!wake) clear_event(parts_.command_fd);
+      if (!completion.more())
+        ring_->watch(wake ? parts_.intake->wake_fd() : parts_.command_fd, completion.tag);
       break;
     }
     case Operation::probe:
@@ -145,14 +159,52 @@ void ReactorLoop::on_completion(const Completion& completion) {
   }
 }
 
-std::size_t ReactorLoop::poll_stop() {
-  if (context_.stopping || !parts_.stop.requested.load()) return 0;
-  begin_stop();
-  return 1;
+std::size_t ReactorLoop::poll_commands() {
+  std::size_t work = 0;
+  if (parts_.commands.journal_reopen.load() && parts_.commands.journal_reopen.exchange(false) &&
+      parts_.intake != nullptr) {
+    parts_.intake->reopen_journal();
+    ++work;
+  }
+  if (!context_.stopping && parts_.commands.stop.load()) {
+    begin_stop();
+    ++work;
+  }
+  return work;
 }
 
 std::size_t ReactorLoop::poll_intake() {
   return parts_.intake == nullptr ? 0 : parts_.intake->turn(*this);
+}
+
+// After the intake's turn, so that what it began goes to the kernel with this turn's submission.
+std::size_t ReactorLoop::poll_journal() {
+  if (parts_.intake == nullptr || journal_operation_) return 0;
+  journal_operation_ = parts_.intake->journal_operation();
+  if (!journal_operation_) return 0;
+  submit_journal();
+  return 0;  // its completion wakes the loop
+}
+
+void ReactorLoop::submit_journal() {
+  const JournalOperation& operation = *journal_operation_;
+  const int fd = operation.file->descriptor();
+  WELLHEAD_ASSERT(fd >= 0);
+  if (operation.kind == JournalOperation::Kind::write)
+    ring_->write(fd, operation.pieces, operation.offset, {.operation = Operation::journal_write});
+  else
+    ring_->synchronize(fd, {.operation = Operation::journal_synchronize});
+}
+
+void ReactorLoop::on_journal_completion(std::int32_t result) {
+  WELLHEAD_ASSERT(journal_operation_);
+  // Neither says anything about the disk: nothing was done, and the same is to be asked again.
+  if (result == -EINTR || result == -EAGAIN) {
+    submit_journal();
+    return;
+  }
+  journal_operation_.reset();
+  parts_.intake->on_journal_completion(result);
 }
 
 std::size_t ReactorLoop::poll_deadlines() {
@@ -179,16 +231,18 @@ void ReactorLoop::on_capacity() {
 
 void ReactorLoop::begin_stop() {
   context_.stopping = true;
+  if (parts_.intake != nullptr) parts_.intake->begin_stop();
   acceptor_.stop();
   connections_.stop();
 }
 
-// Outcomes are waited for even when nobody is left to be told: they are counted, and batches come home.
+// Outcomes are waited for even when nobody is left to be told: they are counted, and batches come home. A
+// block on its way belongs to a request whose outcome is waited for.
 bool ReactorLoop::stopped() const {
   if (!context_.stopping) return false;
   const bool drained = connections_.open_count() == 0 && acceptor_.idle() &&
                        (parts_.intake == nullptr || parts_.intake->pending() == 0);
-  return drained || steady_ns() >= parts_.stop.deadline_ns.load();
+  return drained || steady_ns() >= parts_.commands.stop_deadline_ns.load();
 }
 
 // What is left at the deadline is dropped; the memory the kernel may still write to is kept until it says it
@@ -196,7 +250,10 @@ bool ReactorLoop::stopped() const {
 void ReactorLoop::abort_rest() {
   connections_.drop_all();
   const std::int64_t give_up_ns = steady_ns() + std::chrono::nanoseconds(abort_timeout).count();
-  while ((connections_.open_count() > 0 || !acceptor_.idle()) && steady_ns() < give_up_ns) {
+  const auto in_flight = [this] {
+    return connections_.open_count() > 0 || !acceptor_.idle() || journal_operation_;
+  };
+  while (in_flight() && steady_ns() < give_up_ns) {
     (void)connections_.tidy();
     ring_->wait(std::chrono::nanoseconds(short_sleep_ns));
     (void)poll_completions();

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <expected>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,10 +20,11 @@
 
 namespace wellhead {
 
-// Set by any thread, seen by the reactor's when stop_fd becomes readable.
-struct StopRequest {
-  std::atomic<bool> requested{false};
-  std::atomic<std::int64_t> deadline_ns{0};  // of the steady clock
+// Set by any thread, seen by the reactor's when command_fd becomes readable.
+struct ReactorCommands {
+  std::atomic<bool> stop{false};
+  std::atomic<std::int64_t> stop_deadline_ns{0};  // of the steady clock
+  std::atomic<bool> journal_reopen{false};
 };
 
 // What a loop works with; all of it outlives the loop.
@@ -32,8 +34,8 @@ struct ReactorLoopParts {
   const Clock& clock;
   std::vector<Listener>& listeners;
   ReactorStats& stats;
-  const StopRequest& stop;
-  int stop_fd;
+  ReactorCommands& commands;
+  int command_fd;
 };
 
 // Created, run and destroyed by one thread.
@@ -57,15 +59,18 @@ class ReactorLoop final : private RequestListener {
     const char* name;
     std::size_t (ReactorLoop::*run)();
   };
-  static const std::array<Poller, 6> pollers;
+  static const std::array<Poller, 7> pollers;
   std::size_t poll_completions();
-  std::size_t poll_stop();
+  std::size_t poll_commands();
   std::size_t poll_intake();
+  std::size_t poll_journal();
   std::size_t poll_deadlines();
   std::size_t poll_accepts();
   std::size_t poll_connections();
 
   void on_completion(const Completion& completion);
+  void on_journal_completion(std::int32_t result);
+  void submit_journal();
   void on_request_done(ConnectionId connection, const RequestOutcome& outcome) override;
   void on_capacity() override;
 
@@ -82,6 +87,7 @@ class ReactorLoop final : private RequestListener {
   SessionContext context_;
   Connections connections_;
   Acceptor acceptor_;
+  std::optional<JournalOperation> journal_operation_;  // in flight
 };
 
 }  // namespace wellhead

@@ -32,6 +32,7 @@ struct ReactorStats {
   Counter send_timeouts;
   Counter commit_timeouts;
   Counter admission_timeouts;
+  Counter receipt_timeouts;  // a receipt's commit was waited for longer than asked
   Counter malformed_http;
   Counter malformed_bodies;
   Counter disconnects_early;           // the client left before its request was whole or answered

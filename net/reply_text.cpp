@@ -119,6 +119,10 @@ void append_outcome_body(std::string& out, const RequestOutcome& outcome) {
   append_number(out, outcome.rejected);
   out += ",\"duplicate\":";
   append_number(out, outcome.duplicate);
+  if (!outcome.receipt.empty()) {
+    out += ",\"receipt\":";
+    append_json_string(out, outcome.receipt);
+  }
   out += ",\"errors\":[";
   bool first = true;
   for (const RecordError& error : outcome.errors.kept()) {
@@ -130,6 +134,18 @@ void append_outcome_body(std::string& out, const RequestOutcome& outcome) {
     out += '}';
   }
   out += "]}\n";
+}
+
+void append_receipt_body(std::string& out, std::string_view receipt, const ReceiptStatus& status) {
+  out += "{\"receipt\":";
+  append_json_string(out, receipt);
+  out += ",\"state\":";
+  append_json_string(out, to_string(status.state));
+  out += ",\"durable\":true,\"accepted\":";
+  append_number(out, status.accepted);
+  out += ",\"quarantined\":";
+  append_number(out, status.quarantined);
+  out += "}\n";
 }
 
 void append_ack_line(std::string& out, std::uint64_t line_count) {

@@ -7,6 +7,7 @@
 
 #include "net/http_message.hpp"
 #include "net/intake.hpp"
+#include "net/receipt_desk.hpp"
 
 namespace wellhead {
 
@@ -27,8 +28,11 @@ struct HttpReplyHead {
 void append_http_reply(std::string& out, const HttpReplyHead& head, std::string_view body);
 // {"error":{"code":…,"message":…}}
 void append_error_body(std::string& out, std::string_view code, std::string_view message);
-// {"accepted":…,"rejected":…,"duplicate":…,"errors":[…]}; an error without a message has no such member.
+// {"accepted":…,"rejected":…,"duplicate":…,"receipt":…,"errors":[…]}; an outcome without a receipt and an
+// error without a message have no such member.
 void append_outcome_body(std::string& out, const RequestOutcome& outcome);
+// {"receipt":…,"state":…,"durable":true,"accepted":…,"quarantined":…}. REQUIRES a state that is known.
+void append_receipt_body(std::string& out, std::string_view receipt, const ReceiptStatus& status);
 // {"ack":N}
 void append_ack_line(std::string& out, std::uint64_t line_count);
 // {"reject":{"line":N,"code":…,"field":…,"message":…}}

@@ -36,6 +36,24 @@ TEST(ReplyText, AnOutcomeNamesItsErrors) {
             "{\"index\":3,\"code\":\"malformed_json\",\"field\":null}]}\n");
 }
 
+TEST(ReplyText, AnOutcomeWithARowCarriesItsReceipt) {
+  RequestOutcome outcome;
+  outcome.accepted = 1;
+  outcome.receipt = "AbC-_9";
+  std::string out;
+  append_outcome_body(out, outcome);
+  EXPECT_EQ(out, "{\"accepted\":1,\"rejected\":0,\"duplicate\":0,\"receipt\":\"AbC-_9\",\"errors\":[]}\n");
+}
+
+TEST(ReplyText, AReceiptsStateIsAWord) {
+  std::string out;
+  append_receipt_body(out, "AbC",
+                      {.state = ReceiptStatus::State::quarantined, .accepted = 40, .quarantined = 2});
+  EXPECT_EQ(out,
+            "{\"receipt\":\"AbC\",\"state\":\"quarantined\",\"durable\":true,\"accepted\":40,"
+            "\"quarantined\":2}\n");
+}
+
 TEST(ReplyText, TheLinesOfTheNdjsonProtocolAreJson) {
   std::string out;
   append_ack_line(out, 4'000'000'000'000);

@@ -8,6 +8,7 @@ SessionContext::SessionContext(const ReactorOptions& options, Intake* reactor_in
                                const Clock& reactor_clock, ReactorStats& reactor_stats)
     : limits(options.limits),
       streams(options.streams),
+      receipts(options.receipts),
       admin_handler(options.admin_handler),
       intake(reactor_intake),
       clock(reactor_clock),

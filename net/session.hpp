@@ -37,6 +37,7 @@ struct SessionContext {
 
   NetLimits limits;
   std::vector<SchemaPointer> streams;
+  const ReceiptDesk* receipts;
   HttpHandler* admin_handler;
   Intake* intake;
   const Clock& clock;

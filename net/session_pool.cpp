@@ -17,7 +17,7 @@ std::unique_ptr<Session> SessionPool::make(const ListenerOptions& options, Link 
   if (options.protocol == Protocol::ndjson) {
     const Schema* stream = context_.find_stream(options.stream);
     WELLHEAD_ASSERT(stream != nullptr);  // Reactor::create() has checked it
-    return std::make_unique<NdjsonSession>(context_, link, *stream, options.acknowledge);
+    return std::make_unique<NdjsonSession>(context_, link, *stream, options);
   }
   std::unique_ptr<HttpSession> session;
   if (spare_.empty()) {
@@ -26,7 +26,7 @@ std::unique_ptr<Session> SessionPool::make(const ListenerOptions& options, Link 
     session = std::move(spare_.back());
     spare_.pop_back();
   }
-  session->begin(link, options.protocol == Protocol::admin);
+  session->begin(link, options);
   return session;
 }
 

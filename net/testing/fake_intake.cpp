@@ -90,6 +90,11 @@ std::vector<std::string> IntakeScript::bodies() const {
   return bodies_;
 }
 
+std::vector<AckLevel> IntakeScript::acks() const {
+  const std::scoped_lock lock(mutex_);
+  return acks_;
+}
+
 std::string IntakeScript::all_bodies() const {
   std::string all;
   for (const std::string& body : bodies()) all += body;
@@ -105,6 +110,7 @@ SubmitResult FakeIntake::submit(const IntakeRequest& request) {
   if (request.body.find("malformed") != std::string_view::npos)
     return {Submission::malformed, RecordErrorCode::malformed_json, "This is not JSON."};
   script_.bodies_.emplace_back(request.body);
+  script_.acks_.push_back(request.ack);
   script_.submitted_.fetch_add(1);
   taken_.push_back({.connection = request.connection, .outcome = judge(request)});
   stats_.records_received.add(taken_.back().outcome.received);

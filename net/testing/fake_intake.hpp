@@ -28,6 +28,7 @@ class IntakeScript {
   void abandon_outcomes();            // those held, and those to come
   [[nodiscard]] std::vector<std::string> bodies() const;
   [[nodiscard]] std::string all_bodies() const;
+  [[nodiscard]] std::vector<AckLevel> acks() const;  // of the bodies
   [[nodiscard]] std::size_t delivered() const { return delivered_.load(); }
   [[nodiscard]] std::size_t submitted() const { return submitted_.load(); }
 
@@ -42,6 +43,7 @@ class IntakeScript {
   bool abandon_ = false;
   bool capacity_owed_ = false;
   std::vector<std::string> bodies_;
+  std::vector<AckLevel> acks_;
   std::atomic<std::size_t> delivered_{0};
   std::atomic<std::size_t> submitted_{0};
   UniqueFd wake_fd_;
