@@ -16,6 +16,7 @@
 #include "engine/config_check.hpp"
 #include "engine/node_view.hpp"
 #include "net/reactor.hpp"
+#include "queue/lane.hpp"
 #include "queue/mailbox.hpp"
 #include "sink/shard.hpp"
 
@@ -77,6 +78,8 @@ class Pipeline final : public NodeView {
   Addresses addresses_;
   // Declared in the order of use: reactors send into shards' mailboxes and shards into `returns_`, so both
   // outlive the reactors' intakes.
+  LaneBoard board_;
+  std::string journal_id_;  // of this process's lanes, which live in memory only
   std::vector<std::unique_ptr<Mailbox>> returns_;
   std::vector<std::unique_ptr<Shard>> shards_;
   AdminHandler admin_handler_;

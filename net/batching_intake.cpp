@@ -283,6 +283,7 @@ std::size_t BatchingIntake::send_batches() {
   const auto send = [&](Lane& lane, Batch* batch) {
     ++lane.away;
     ++sent;
+    batch->set_lane({1, options_.reactor_index, batch->shard()}, ++lane.sent);
     lane.sender.send(batch);
   };
   for (Lane& lane : lanes_) {

@@ -73,6 +73,7 @@ class BatchingIntake final : public Intake, private RowSink {
     Batch* open = nullptr;       // rows are added here
     std::vector<Batch*> sealed;  // full, waiting for the end of the turn
     std::uint32_t away = 0;      // sent and not back
+    std::uint64_t sent = 0;      // batches, ever: each one's number in the lane
     // Where this lane stood when the request in work began, to take its rows back.
     std::size_t sealed_before = 0;
     std::optional<BatchMark> open_mark;
