@@ -76,6 +76,9 @@ class LaneQueue {
   // Takes a batch of the mailbox.
   void arrive(Batch* batch, ShardTime at);
 
+  // Adds to `done` the batches that came after they had been read back and committed.
+  void release_late(std::vector<Batch*>& done);
+
   // Adds the lane's next stretch to the draft; false when there is none now. The error is a sentence: the
   // journal does not give what it must hold.
   [[nodiscard]] std::expected<bool, std::string> take(FlushDraft& draft, bool read_back, ShardTime now);
@@ -118,7 +121,6 @@ class LaneQueue {
   [[nodiscard]] bool merge(FlushDraft& draft, const Stretch& stretch);
   void translate_streams(Batch& batch) const;
   void count(const Stretch& stretch) const;
-  void release_late(std::vector<Batch*>& done);
   void rewind(std::uint64_t found);
 
   [[nodiscard]] bool current_epoch() const noexcept;

@@ -16,8 +16,8 @@ inline constexpr std::string_view progress_table = "wellhead_progress";
 
 // Whose progress it is.
 struct ProgressOwner {
-  std::string journal_id;          // a UUID, with or without hyphens
-  std::string node_id;             // for people who look at the table
+  std::string journal_id = {};     // a UUID, with or without hyphens
+  std::string node_id = {};        // for people who look at the table
   std::uint32_t epoch_oldest = 1;  // of the journal; progress of earlier ones is garbage
 };
 

@@ -160,6 +160,8 @@ void Shard::receive() {
   std::array<Batch*, receive_burst> batches;
   while (const std::size_t count = mailbox_.take(batches))
     for (Batch* batch : std::span(batches).first(count)) lanes_.arrive(batch, mailbox_empty_);
+  lanes_.release_late(done_);
+  give_back_done();
   // What is found after a commit has waited since some moment of it; the linger counts from its beginning.
   mailbox_empty_ = now();
 }
@@ -207,8 +209,7 @@ ShardWork Shard::try_prepare() {
     count_flush(*resolved);
     failing_ = false;
   }
-  give_back(done_);
-  done_.clear();
+  give_back_done();
   prepared_ = true;
   idle_check_at_ = now() + idle_interval;
   // A flush that failed says more than a connection that could be made: not ready before one is through.
@@ -226,8 +227,7 @@ ShardWork Shard::try_commit() {
     if (!lanes_.unflushed()) unflushed_since_ = now();
     count_flush(lanes_.settle(done_));
     note_commit(durable);
-    give_back(done_);
-    done_.clear();
+    give_back_done();
     return ShardWork::committed;
   }
   failing_ = true;
@@ -277,23 +277,23 @@ void Shard::count_flush(const FlushSize& size) {
       static_cast<std::uint64_t>(std::max<std::int64_t>(0, (now() - size.since).count() / 1'000)));
 }
 
-void Shard::give_back(std::span<Batch* const> batches) {
-  for (Batch* batch : batches) {
+void Shard::give_back_done() {
+  for (Batch* batch : done_) {
     WELLHEAD_ASSERT(batch->reactor() < senders_.size() && batch->outcome() != BatchOutcome::none);
     senders_[batch->reactor()].send(batch);
   }
+  done_.clear();
 }
 
 void Shard::abandon_rest() {
   receive();
-  std::vector<Batch*> rest;
-  lanes_.surrender(rest);
+  lanes_.surrender(done_);
   std::uint64_t rows = 0;
-  for (Batch* batch : rest) {
+  for (Batch* batch : done_) {
     rows += batch->row_count();
     batch->set_outcome(BatchOutcome::abandoned);
   }
-  give_back(rest);
+  give_back_done();
   if (journaled_ && lanes_.lag() > 0)
     log::info("stopped before everything in the journal was committed; it stays there for the next start",
               {{"shard", index_}, {"batches", lanes_.lag()}});

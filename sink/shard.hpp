@@ -85,7 +85,7 @@ class Shard {
   void check_idle();
   void count_flush(const FlushSize& size);
   void note_commit(bool durable);
-  void give_back(std::span<Batch* const> batches);
+  void give_back_done();
   void abandon_rest();
   ShardWork fail(ShardState state, std::string problem);
   void change_state(ShardState state, std::string problem);

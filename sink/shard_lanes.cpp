@@ -50,6 +50,10 @@ void ShardLanes::arrive(Batch* batch, ShardTime at) {
   lanes_[batch->lane().reactor].arrive(batch, at);
 }
 
+void ShardLanes::release_late(std::vector<Batch*>& done) {
+  for (LaneQueue& lane : lanes_) lane.release_late(done);
+}
+
 bool ShardLanes::enough() const noexcept {
   return draft_.rows >= options_.rows_max || draft_.bytes >= options_.bytes_max;
 }

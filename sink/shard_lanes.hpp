@@ -44,6 +44,7 @@ class ShardLanes {
   // As LaneQueue's.
   void observe() noexcept;
   void arrive(Batch* batch, ShardTime at);
+  void release_late(std::vector<Batch*>& done);
 
   // Adds to the draft until it is full or there is no more. `read_back`: whether the journal may be read.
   [[nodiscard]] std::expected<void, std::string> gather(bool read_back, ShardTime now);
