@@ -21,7 +21,8 @@ struct LaneId {
 // How far a lane has come. Each is the sequence of the last batch for which it is true, 0 for none. `durable`
 // never goes back. `committed` does when a database forgets commits, but not below `flushed`, unless a
 // replica that lagged took over: then both go back to what it has, so that nothing is trimmed that must be
-// stored again. Invariant: flushed <= committed <= durable.
+// stored again. Invariant: flushed <= committed <= durable, the last but for the moment in which a reactor
+// has sent and not yet moved the mark.
 struct alignas(64) LaneState {
   // In the journal; written by the reactor, after it has sent those batches it sends: a shard that sees
   // `durable` and then finds no batch in its mailbox reads it from the journal.
