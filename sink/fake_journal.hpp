@@ -52,6 +52,7 @@ class FakeJournal final : public Journal {
   std::string id_text() const override { return "00112233445566778899aabbccddeeff"; }
   std::uint32_t epoch() const noexcept override { return epoch_; }
   const JournalSurvey& survey() const noexcept override { return surveyed; }
+  std::vector<LostRows> lost_rows() const override { return surveyed.lost; }
   std::expected<void, JournalError> read_ledger(const LedgerVisitor&) override { return {}; }
   JournalWriter& writer(std::uint32_t) override { std::abort(); }
   std::unique_ptr<JournalReader> reader(LaneId lane, std::uint64_t first) override {

@@ -99,24 +99,35 @@ LaneQueue::Outcome LaneQueue::read_section(Batch& batch, std::uint64_t until, st
       WELLHEAD_ASSERT(batch.lane() == lane_ && batch.lane_sequence() >= next &&
                       batch.lane_sequence() <= until);
       last = batch.lane_sequence();
-      if (last > next && !known_damage(next, last - 1)) return std::unexpected(missing(next, last - 1));
+      if (last > next && !loss_accepted(next, last - 1)) return std::unexpected(missing(next, last - 1));
       translate_streams(batch);
       context_.stats.rows_replayed.add(batch.row_count());
       return {};
     case JournalReader::Status::end:
-      // What was durable can be gone only where the journal was found damaged. Then nothing is committed, but
-      // the progress moves over it.
-      if (!known_damage(next, until)) return std::unexpected(missing(next, until));
-      batch.adopt(0, 0);
       last = until;
-      return {};
-    case JournalReader::Status::missing:
-      return std::unexpected(missing(next, std::max(next, context_.journal->first_sequence(lane_) - 1)));
-    case JournalReader::Status::failed:
       break;
+    case JournalReader::Status::missing: {
+      const std::uint64_t first = context_.journal->first_sequence(lane_);
+      last = first > next ? std::min(first - 1, until) : until;
+      break;
+    }
+    case JournalReader::Status::failed:
+      return std::unexpected("the journal cannot be read, and " + text_of(lane_) +
+                             " waits: " + reader_->problem());
   }
-  return std::unexpected("the journal cannot be read, so " + text_of(lane_) +
-                         " waits and nothing of it is lost: " + reader_->problem());
+  return pass_over(batch, last);
+}
+
+// What was durable is gone only where somebody has accepted that. Then no row is committed for it, but the
+// progress moves over it, so that the journal can be trimmed.
+LaneQueue::Outcome LaneQueue::pass_over(Batch& batch, std::uint64_t last) const {
+  const std::uint64_t next = wanted();
+  if (!loss_accepted(next, last)) return std::unexpected(missing(next, last));
+  log::error(
+      "batches are lost, as was accepted: neither the journal nor the database has them",
+      {{"shard", context_.shard}, {"lane", text_of(lane_)}, {"first", next}, {"batches", last - next + 1}});
+  batch.adopt(0, 0);
+  return {};
 }
 
 // Rows a run wrote with other streams are given today's numbers.
@@ -212,13 +223,12 @@ bool LaneQueue::current_epoch() const noexcept {
   return context_.journal == nullptr || lane_.epoch == context_.journal->epoch();
 }
 
-// Whether every one of these batches was in a block found damaged when the journal was opened, and set aside
-// then with the operator's consent.
-bool LaneQueue::known_damage(std::uint64_t from, std::uint64_t to) const {
+// Whether every one of these batches was in a block found damaged and set aside with the operator's consent,
+// or any loss is accepted.
+bool LaneQueue::loss_accepted(std::uint64_t from, std::uint64_t to) const {
   if (context_.accept_loss) return true;
-  if (current_epoch()) return false;
   std::uint64_t named = 0;
-  for (const LostRows& lost : context_.journal->survey().lost) {
+  for (const LostRows& lost : context_.journal->lost_rows()) {
     if (lost.lane.epoch != lane_.epoch || lost.lane.reactor != lane_.reactor) continue;
     // A block so damaged that its lanes cannot be read may have held any of its reactor's.
     if (lost.sequence == 0) return true;
@@ -259,7 +269,7 @@ std::optional<std::string> LaneQueue::objection(std::uint64_t found, std::uint64
   if (context_.journal == nullptr || found >= state_.durable.load(std::memory_order_acquire))
     return std::nullopt;
   const std::uint64_t first = context_.journal->first_sequence(lane_);
-  if (found + 1 >= first || known_damage(found + 1, first - 1)) return std::nullopt;
+  if (found + 1 >= first || loss_accepted(found + 1, first - 1)) return std::nullopt;
   return missing(found + 1, first - 1);
 }
 
@@ -275,14 +285,6 @@ void LaneQueue::adopt(std::uint64_t found) {
   if (context_.journal == nullptr) return;
   state_.committed.store(found, std::memory_order_release);
   state_.flushed.store(found, std::memory_order_release);
-  const std::uint64_t first = context_.journal->first_sequence(lane_);
-  if (cursor_ >= first || found >= state_.durable.load(std::memory_order_acquire)) return;
-  log::error("batches are lost, as was accepted: neither the journal nor the database has them",
-             {{"shard", context_.shard},
-              {"lane", text_of(lane_)},
-              {"first", cursor_},
-              {"batches", first - cursor_}});
-  cursor_ = first;
 }
 
 void LaneQueue::rewind(std::uint64_t found) {

@@ -117,6 +117,7 @@ class LaneQueue {
 
   [[nodiscard]] std::uint64_t wanted() const noexcept;
   [[nodiscard]] Outcome read_section(Batch& batch, std::uint64_t until, std::uint64_t& last);
+  [[nodiscard]] Outcome pass_over(Batch& batch, std::uint64_t last) const;
   void add_replayed(FlushDraft& draft, Stretch stretch);
   [[nodiscard]] bool merge(FlushDraft& draft, const Stretch& stretch);
   void translate_streams(Batch& batch) const;
@@ -124,7 +125,7 @@ class LaneQueue {
   void rewind(std::uint64_t found);
 
   [[nodiscard]] bool current_epoch() const noexcept;
-  [[nodiscard]] bool known_damage(std::uint64_t from, std::uint64_t to) const;
+  [[nodiscard]] bool loss_accepted(std::uint64_t from, std::uint64_t to) const;
   [[nodiscard]] std::string missing(std::uint64_t from, std::uint64_t to) const;
   [[nodiscard]] std::optional<std::string> objection_to_progress(std::uint64_t found,
                                                                  std::uint64_t expected) const;
