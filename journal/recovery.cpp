@@ -49,8 +49,10 @@ class Recovery {
 
   [[nodiscard]] Step recover_chain(std::span<const SegmentId> segments);
   [[nodiscard]] FileResult<void> scan(std::span<SegmentScan> scans, std::size_t index, const SegmentId& id);
-  // The last block is the one that may be torn, so nothing of it is taken on trust.
-  [[nodiscard]] FileResult<void> verify_last_block(std::span<SegmentScan> scans);
+  // The last block is the one that may be torn, so nothing of it is taken on trust. It may also be whole in the
+  // page cache only, where a killed process left it: its rows go to the database from now on, so the power must
+  // not be able to take it any more.
+  [[nodiscard]] FileResult<void> secure_last_block(std::span<SegmentScan> scans);
   void add(ChainFindings findings);
   void sum_up(Epochs epochs);
 
@@ -69,7 +71,7 @@ FileResult<void> Recovery::scan(std::span<SegmentScan> scans, std::size_t index,
   return scanner_.find_sections(scans[index], end_block_before(scans.subspan(index + 1)), verify);
 }
 
-FileResult<void> Recovery::verify_last_block(std::span<SegmentScan> scans) {
+FileResult<void> Recovery::secure_last_block(std::span<SegmentScan> scans) {
   const auto last = std::find_if(scans.rbegin(), scans.rend(),
                                  [](const SegmentScan& scan) { return !scan.sections.empty(); });
   if (last == scans.rend()) return {};
@@ -78,7 +80,7 @@ FileResult<void> Recovery::verify_last_block(std::span<SegmentScan> scans) {
     if (section.block != last->sections.back().block) continue;
     if (const auto verified = scanner_.verify(section); !verified) return verified;
   }
-  return {};
+  return scanner_.synchronize();
 }
 
 // From the last to the first, for the first block of a segment tells where the one before ends.
@@ -89,7 +91,7 @@ Recovery::Step Recovery::recover_chain(std::span<const SegmentId> segments) {
     if (const auto scanned = scan(scans, left - 1, id); !scanned)
       return std::unexpected(system_error("read", segment_path(id), scanned.error()));
   }
-  if (const auto verified = verify_last_block(scans); !verified)
+  if (const auto verified = secure_last_block(scans); !verified)
     return std::unexpected(system_error("read", segment_path(segments.back()), verified.error()));
   add(survey_chain(scans));
   return {};

@@ -82,6 +82,8 @@ class SegmentScanner {
   [[nodiscard]] FileResult<void> find_sections(SegmentScan& scan, std::uint64_t end_block, bool verify);
   // Reads and checks the payload of a section found in the segment that is open.
   [[nodiscard]] FileResult<void> verify(FoundSection& section);
+  // Makes durable what was read from the segment that is open.
+  [[nodiscard]] FileResult<void> synchronize() { return file_->synchronize(); }
 
  private:
   using HeaderResult = std::expected<journal_format::SectionHeader, HeaderFault>;

@@ -1,4 +1,5 @@
-// Runs the simulation for a range of seeds. A failing seed replays exactly: simulation --first SEED --seeds 1.
+// Runs the simulation for a range of seeds. A failing seed replays exactly: simulation --first SEED
+// --seeds 1.
 #include <CLI/CLI.hpp>
 
 #include <chrono>
@@ -28,13 +29,19 @@ struct Options {
 
 void print(const Tally& tally, std::uint64_t seeds, double seconds) {
   std::printf(
-      "%llu seeds in %.1f s: %llu requests, %llu records acknowledged; %llu kills, %llu power losses, %llu database crashes, "
-      "%llu failovers, %llu disk faults, %llu latches mended\n",
+      "%llu seeds in %.1f s: %llu requests, %llu records acknowledged; %llu kills, %llu power losses, %llu "
+      "database crashes, "
+      "%llu failovers, %llu disk faults, %llu latches mended; %llu refusals, %llu rows replayed, %llu "
+      "segments trimmed\n",
       static_cast<unsigned long long>(seeds), seconds, static_cast<unsigned long long>(tally.requests),
-      static_cast<unsigned long long>(tally.records_acknowledged), static_cast<unsigned long long>(tally.node_crashes),
-      static_cast<unsigned long long>(tally.power_losses), static_cast<unsigned long long>(tally.database_crashes),
+      static_cast<unsigned long long>(tally.records_acknowledged),
+      static_cast<unsigned long long>(tally.node_crashes),
+      static_cast<unsigned long long>(tally.power_losses),
+      static_cast<unsigned long long>(tally.database_crashes),
       static_cast<unsigned long long>(tally.failovers), static_cast<unsigned long long>(tally.disk_faults),
-      static_cast<unsigned long long>(tally.latches));
+      static_cast<unsigned long long>(tally.latches), static_cast<unsigned long long>(tally.refusals),
+      static_cast<unsigned long long>(tally.rows_replayed),
+      static_cast<unsigned long long>(tally.segments_trimmed));
 }
 
 // The first seed that fails, and why.
@@ -58,15 +65,21 @@ std::optional<std::string> run(const Options& options) {
 
 int main(int argc, char** argv) {
   Options options;
-  CLI::App app("Simulates a node with everything that may go wrong, from seeds; each record is accounted for");
+  CLI::App app(
+      "Simulates a node with everything that may go wrong, from seeds; each record is accounted for");
   app.add_option("--first", options.first, "the first seed")->capture_default_str();
   app.add_option("--seeds", options.seeds, "how many")->capture_default_str();
-  app.add_option("--mutation", options.mutation, "a bug to plant; then a failure must be found: the test of the test")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, Mutation>{
-          {"acknowledged-before-sync", Mutation::acknowledged_before_sync},
-          {"progress-outside-transaction", Mutation::progress_outside_transaction}}));
+  const std::map<std::string, Mutation> mutations{
+      {"none", Mutation::none},
+      {"acknowledged-before-sync", Mutation::acknowledged_before_sync},
+      {"progress-outside-transaction", Mutation::progress_outside_transaction}};
+  std::string mutation = "none";
+  app.add_option("--mutation", mutation, "a bug to plant; then a failure must be found: the test of the test")
+      ->check(CLI::IsMember(mutations))
+      ->capture_default_str();
   app.add_flag("--verbose", options.verbose, "with the node's log");
   CLI11_PARSE(app, argc, argv);
+  options.mutation = mutations.at(mutation);
   if (!options.verbose) wellhead::log::set_level(wellhead::log::Level::off);
   const auto trouble = run(options);
   if (options.mutation == Mutation::none) {

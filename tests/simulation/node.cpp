@@ -14,6 +14,8 @@ constexpr std::uint32_t batches_max = 12;
 constexpr std::size_t segment_bytes = 64U << 10;
 constexpr std::size_t block_bytes_max = 48U << 10;
 constexpr std::uint64_t journal_bytes_max = 1U << 20;
+constexpr std::uint64_t journal_bytes_tight =
+    8 * segment_bytes;  // where nothing is kept: is full now and then
 constexpr std::uint32_t flush_rows_max = 60;
 
 JournalOptions journal_options(const NodeShape& shape) {
@@ -26,6 +28,11 @@ JournalOptions journal_options(const NodeShape& shape) {
   options.block_bytes_max = block_bytes_max;
   options.bytes_max = journal_bytes_max;
   options.free_bytes_min = 0;
+  if (!shape.keeps_flushed) {
+    options.keep_bytes = 0;
+    options.keep_time = {};
+    options.bytes_max = journal_bytes_tight;
+  }
   options.direct = shape.direct ? DirectIo::required : DirectIo::off;
   return options;
 }
@@ -46,15 +53,16 @@ std::vector<SchemaPointer> simulated_streams() {
   return {*compiled};
 }
 
-std::expected<std::unique_ptr<Node>, JournalError> Node::start(FileSystem& disk, const Clock& clock, Server& server,
+std::expected<std::unique_ptr<Node>, JournalError> Node::start(FileSystem& disk, const Clock& clock,
+                                                               Server& server,
                                                                const std::vector<SchemaPointer>& streams,
                                                                const NodeShape& shape) {
   auto journal = Journal::open(disk, clock, journal_options(shape));
   if (!journal) return std::unexpected(journal.error());
   std::unique_ptr<Node> node(new Node);
   node->journal_ = std::move(*journal);
-  node->board_ =
-      std::make_unique<LaneBoard>(node->journal_->epoch(), shape.reactors, shape.shards, node->journal_->survey().lanes);
+  node->board_ = std::make_unique<LaneBoard>(node->journal_->epoch(), shape.reactors, shape.shards,
+                                             node->journal_->survey().lanes);
   std::vector<Mailbox*> returns;
   for (std::uint32_t reactor = 0; reactor < shape.reactors; ++reactor)
     returns.push_back(node->returns_.emplace_back(std::make_unique<Mailbox>()).get());
@@ -68,23 +76,26 @@ std::expected<std::unique_ptr<Node>, JournalError> Node::start(FileSystem& disk,
     setup.synchronous_commit = "off";
     setup.owner.journal_id = node->journal_->id_text();
     setup.owner.node_id = "simulated";
-    auto committer = std::make_unique<PostgresCommitter>(connect_to(server, streams, id_field), std::move(setup));
-    node->shards_.push_back(std::make_unique<Shard>(index, flush, std::move(committer), returns, clock, -1, *node->board_,
-                                                    node->journal_.get()));
+    auto committer =
+        std::make_unique<PostgresCommitter>(connect_to(server, streams, id_field), std::move(setup));
+    node->shards_.push_back(std::make_unique<Shard>(index, flush, std::move(committer), returns, clock, -1,
+                                                    *node->board_, node->journal_.get()));
   }
   for (std::uint32_t reactor = 0; reactor < shape.reactors; ++reactor) {
     std::vector<ShardPort> ports;
     for (const auto& shard : node->shards_)
-      ports.push_back({&shard->mailbox(), [shard = shard.get()] { return shard->state() == ShardState::ready; },
+      ports.push_back({&shard->mailbox(),
+                       [shard = shard.get()] { return shard->state() == ShardState::ready; },
                        [shard = shard.get()] { return shard->problem(); }});
     BatchingOptions batching;
     batching.reactor_index = reactor;
     batching.batch_bytes = batch_bytes;
     batching.batches_max = batches_max;
     batching.block_bytes_max = block_bytes_max;
-    node->intakes_.push_back({std::make_unique<BatchingIntake>(batching, std::move(ports), *node->returns_[reactor], clock,
-                                                               *node->board_, &node->journal_->writer(reactor)),
-                              std::nullopt, false});
+    node->intakes_.push_back(
+        {std::make_unique<BatchingIntake>(batching, std::move(ports), *node->returns_[reactor], clock,
+                                          *node->board_, &node->journal_->writer(reactor)),
+         std::nullopt, false});
   }
   return node;
 }
@@ -119,19 +130,26 @@ void Node::lie_about(std::size_t reactor) {
   front.intake->on_journal_completion(bytes);
 }
 
-void Node::trim() {
+std::size_t Node::trim() {
   std::vector<std::pair<LaneId, std::uint64_t>> flushed;
   const auto add = [&](LaneId lane) { flushed.emplace_back(lane, board_->find(lane)->flushed.load()); };
   for (std::uint32_t reactor = 0; reactor < board_->reactors(); ++reactor)
     for (std::uint32_t shard = 0; shard < board_->shards(); ++shard) add({board_->epoch(), reactor, shard});
   for (const OldLane& old : board_->old()) add(old.lane);
-  (void)journal_->trim(flushed);  // a failure of the disk: the next one frees what this one did not
+  // A failure of the disk: the next one frees what this one did not.
+  return journal_->trim(flushed).value_or(0);
 }
 
 bool Node::latched() const {
   for (std::uint32_t reactor = 0; reactor < intakes_.size(); ++reactor)
     if (journal_->writer(reactor).latched()) return true;
   return false;
+}
+
+std::uint64_t Node::rows_replayed() const {
+  std::uint64_t rows = 0;
+  for (const auto& shard : shards_) rows += shard->stats().rows_replayed.value();
+  return rows;
 }
 
 bool Node::drained() {

@@ -22,6 +22,7 @@ struct NodeShape {
   std::uint32_t reactors;
   std::uint32_t shards;
   bool direct;
+  bool keeps_flushed;  // for a failover; else a segment goes as soon as the database has it for good
 };
 
 // The stream of the simulation: a time, a device, and the id of the record.
@@ -30,9 +31,9 @@ inline constexpr std::uint32_t id_field = 2;
 
 class Node {
  public:
-  [[nodiscard]] static std::expected<std::unique_ptr<Node>, JournalError> start(FileSystem& disk, const Clock& clock, Server& server,
-                                                                                const std::vector<SchemaPointer>& streams,
-                                                                                const NodeShape& shape);
+  [[nodiscard]] static std::expected<std::unique_ptr<Node>, JournalError> start(
+      FileSystem& disk, const Clock& clock, Server& server, const std::vector<SchemaPointer>& streams,
+      const NodeShape& shape);
 
   [[nodiscard]] std::size_t reactors() const noexcept { return intakes_.size(); }
   [[nodiscard]] std::size_t shards() const noexcept { return shards_.size(); }
@@ -46,8 +47,10 @@ class Node {
   void perform(std::size_t reactor);
   // Tells the intake that the operation is done, and does it when perform() is called, if ever.
   void lie_about(std::size_t reactor);
-  void trim();
+  // Returns how many segments went.
+  std::size_t trim();
   [[nodiscard]] bool latched() const;
+  [[nodiscard]] std::uint64_t rows_replayed() const;
   // Nothing is on its way and everything durable is flushed in the database.
   [[nodiscard]] bool drained();
 

@@ -1,6 +1,6 @@
-// A database server in memory, and connections to it, for the simulation: transactions, the progress table, commits that a crash
-// forgets unless they were synchronous, a replica that is behind when it takes over, and connections that break before or after a
-// call has taken effect.
+// A database server in memory, and connections to it, for the simulation: transactions, the progress table,
+// commits that a crash forgets unless they were synchronous, a replica that is behind when it takes over, and
+// connections that break before or after a call has taken effect.
 //
 // It knows the statements the committer sends and asserts on any other. One thread.
 #pragma once
@@ -41,7 +41,8 @@ class Server {
  public:
   explicit Server(std::uint64_t seed) : random_(seed) {}
 
-  // The bug that the test of the test plants: progress is written at once, whatever becomes of the transaction.
+  // The bug that the test of the test plants: progress is written at once, whatever becomes of the
+  // transaction.
   bool progress_outside_transaction = false;
   bool up = true;
   ServerFaults faults;
@@ -49,7 +50,8 @@ class Server {
   void commit(Transaction transaction);
   // Ends all connections. Forgets any number of the commits behind the last durable one.
   void crash();
-  // As crash(), and forgets up to `transactions_max` more, durable or not: a replica that was behind takes over.
+  // As crash(), and forgets up to `transactions_max` more, durable or not: a replica that was behind takes
+  // over.
   void fail_over(std::size_t transactions_max);
 
   [[nodiscard]] std::uint64_t count_of(std::int64_t id) const;
@@ -71,6 +73,7 @@ class Server {
 };
 
 // `id_field`: the bigint column of the stream that names a row.
-[[nodiscard]] std::unique_ptr<Database> connect_to(Server& server, std::vector<SchemaPointer> streams, std::uint32_t id_field);
+[[nodiscard]] std::unique_ptr<Database> connect_to(Server& server, std::vector<SchemaPointer> streams,
+                                                   std::uint32_t id_field);
 
 }  // namespace wellhead::simulation

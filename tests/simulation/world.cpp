@@ -19,13 +19,15 @@ constexpr std::uint64_t disk_bytes = 4U << 20;
 constexpr std::uint64_t drain_rounds_max = 4'000;
 constexpr std::size_t forgotten_max = 40;  // transactions a replica is behind
 constexpr std::int64_t millisecond_ns = 1'000'000;
+constexpr std::int64_t drain_round_ns = 100 * millisecond_ns;
 
 std::string body_of(const std::vector<std::int64_t>& ids, std::int64_t unix_us) {
   std::string body = "[";
   for (const std::int64_t id : ids) {
     if (body.size() > 1) body += ',';
     body += "{\"timestamp\":" + std::to_string(unix_us) + ",\"device_id\":\"d" +
-            std::to_string(static_cast<std::uint64_t>(id) % devices) + "\",\"id\":" + std::to_string(id) + "}";
+            std::to_string(static_cast<std::uint64_t>(id) % devices) + "\",\"id\":" + std::to_string(id) +
+            "}";
   }
   return body + "]";
 }
@@ -42,6 +44,9 @@ void Tally::add(const Tally& other) noexcept {
   failovers += other.failovers;
   latches += other.latches;
   disk_faults += other.disk_faults;
+  refusals += other.refusals;
+  segments_trimmed += other.segments_trimmed;
+  rows_replayed += other.rows_replayed;
 }
 
 World::World(std::uint64_t seed, Mutation mutation)
@@ -78,7 +83,8 @@ std::optional<std::string> World::run() {
 bool World::start_node() {
   const NodeShape shape{.reactors = static_cast<std::uint32_t>(1 + below(2)),
                         .shards = static_cast<std::uint32_t>(1 + below(3)),
-                        .direct = chance(0.7)};
+                        .direct = chance(0.7),
+                        .keeps_flushed = may_fail_over_};
   auto started = Node::start(disk_, clock_, server_, streams_, shape);
   ++starts_;
   if (started) {
@@ -86,7 +92,8 @@ bool World::start_node() {
     return true;
   }
   // A disk that fails may keep the node from starting; it must never be told that its data is damaged.
-  if (started.error().code != JournalErrorCode::io) trouble_ = "the journal cannot be opened: " + started.error().sentence;
+  if (started.error().code != JournalErrorCode::io)
+    trouble_ = "the journal cannot be opened: " + started.error().sentence;
   return false;
 }
 
@@ -96,6 +103,7 @@ void World::kill_node(bool power_loss) {
     for (std::size_t reactor = 0; reactor < node_->reactors(); ++reactor)
       // The kernel finishes what it was given, or was not given it yet.
       if (chance(0.5) && mutation_ != Mutation::acknowledged_before_sync) node_->perform(reactor);
+  if (node_ != nullptr) tally_.rows_replayed += node_->rows_replayed();
   node_.reset();
   if (power_loss) {
     disk_.crash();
@@ -129,7 +137,7 @@ void World::step() {
       break;
     case 8:
       (void)node_->journal().work();
-      if (chance(0.3)) node_->trim();
+      if (chance(0.3)) tally_.segments_trimmed += node_->trim();
       break;
     default:
       if (chance(0.25)) disturb();
@@ -145,17 +153,17 @@ void World::submit() {
   const std::size_t size = body.size();
   body.resize(size + input_padding_bytes);
   const std::uint64_t cookie = ++last_cookie_;
-  const SubmitResult result =
-      node_->intake(below(node_->reactors()))
-          .submit({.schema = streams_.front().get(),
-                   .body = std::string_view(body).substr(0, size),
-                   .format = BodyFormat::detect,
-                   .connection = {},
-                   .cookie = cookie,
-                   .ack = chance(0.8) ? AckLevel::journal : AckLevel::commit});
+  const SubmitResult result = node_->intake(below(node_->reactors()))
+                                  .submit({.schema = streams_.front().get(),
+                                           .body = std::string_view(body).substr(0, size),
+                                           .format = BodyFormat::detect,
+                                           .connection = {},
+                                           .cookie = cookie,
+                                           .ack = chance(0.8) ? AckLevel::journal : AckLevel::commit});
   ++tally_.requests;
   const Fate fate = result.submission == Submission::taken ? Fate::unknown : Fate::refused;
   for (const std::int64_t id : sent.ids) fates_[id] = fate;
+  if (fate == Fate::refused) ++tally_.refusals;
   if (fate == Fate::unknown) waiting_.emplace(cookie, std::move(sent));
 }
 
@@ -210,7 +218,8 @@ void World::disturb() {
 }
 
 void World::arm_disk_fault() {
-  constexpr std::array<SimulatedCall, 3> calls{SimulatedCall::write, SimulatedCall::synchronize, SimulatedCall::allocate};
+  constexpr std::array<SimulatedCall, 3> calls{SimulatedCall::write, SimulatedCall::synchronize,
+                                               SimulatedCall::allocate};
   constexpr std::array<int, 3> errors{EIO, ENOSPC, SimulatedFault::shortened};
   const SimulatedCall call = calls[below(calls.size())];
   const int error = call == SimulatedCall::write ? errors[below(errors.size())] : EIO;
@@ -226,22 +235,30 @@ void World::mend() {
   if (node_ == nullptr) return;
   if (!node_->latched()) return;
   ++tally_.latches;
-  for (std::size_t reactor = 0; reactor < node_->reactors(); ++reactor) node_->intake(reactor).reopen_journal();
+  for (std::size_t reactor = 0; reactor < node_->reactors(); ++reactor)
+    node_->intake(reactor).reopen_journal();
 }
 
+// Long enough for every shard to look whether its connection is still there: only then a database that forgot
+// commits while the node idled is found out.
 bool World::drain() {
   server_.faults = {};
+  std::int64_t at_rest_ns = 0;
   for (std::uint64_t round = 0; round < drain_rounds_max && trouble_.empty(); ++round) {
-    if (node_ == nullptr && !start_node()) return false;
+    // The power may go now that was to go with one of the next changes.
+    if (!disk_.powered()) mend();
+    if (node_ == nullptr && !start_node()) continue;
     if (node_->latched()) mend();
     (void)node_->journal().work();
     for (std::size_t reactor = 0; reactor < node_->reactors(); ++reactor) {
       node_->turn(reactor, *this);
       node_->perform(reactor);
     }
+    tally_.segments_trimmed += node_->trim();
     for (std::size_t shard = 0; shard < node_->shards(); ++shard) (void)node_->shard(shard).step();
-    clock_.advance(20 * millisecond_ns);
-    if (node_->drained()) return true;
+    clock_.advance(drain_round_ns);
+    at_rest_ns = node_->drained() ? at_rest_ns + drain_round_ns : 0;
+    if (at_rest_ns > 3 * std::chrono::nanoseconds(idle_interval).count()) return true;
   }
   return false;
 }

@@ -1,8 +1,9 @@
-// A whole node in one thread, driven by a seed: clients, intakes, journal, shards and a database, on a simulated disk and against
-// a simulated server, with everything that may go wrong going wrong, and an account of what each client was told.
+// A whole node in one thread, driven by a seed: clients, intakes, journal, shards and a database, on a
+// simulated disk and against a simulated server, with everything that may go wrong going wrong, and an
+// account of what each client was told.
 //
-// What is real: intake, decoder, batches, journal, shards, committer. What is simulated: disk, ring (operations are done later, in
-// the order the seed says), clock, server, clients.
+// What is real: intake, decoder, batches, journal, shards, committer. What is simulated: disk, ring
+// (operations are done later, in the order the seed says), clock, server, clients.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +24,8 @@ namespace wellhead::simulation {
 // A bug planted on purpose: the simulation must find it.
 enum class Mutation : std::uint8_t {
   none,
-  acknowledged_before_sync,       // the ring says that a write is done before it is
-  progress_outside_transaction,   // the progress row is there although its transaction is not
+  acknowledged_before_sync,      // the ring says that a write is done before it is
+  progress_outside_transaction,  // the progress row is there although its transaction is not
 };
 
 class SimulatedClock final : public Clock {
@@ -49,6 +50,9 @@ struct Tally {
   std::uint64_t failovers = 0;
   std::uint64_t latches = 0;
   std::uint64_t disk_faults = 0;
+  std::uint64_t refusals = 0;  // requests not taken: no memory, journal full or latched, no database
+  std::uint64_t segments_trimmed = 0;
+  std::uint64_t rows_replayed = 0;
   void add(const Tally& other) noexcept;
 };
 
