@@ -8,12 +8,14 @@
 #include <string>
 #include <vector>
 
+#include "journal/recovery.hpp"
 #include "journal/testing/writer_rig.hpp"
 
 namespace wellhead {
 namespace {
 
-constexpr std::uint32_t shard_count = 3;
+constexpr std::uint32_t shard_count = WriterRig::shard_count;
+using RowCounts = std::array<std::uint64_t, shard_count>;
 using RowsByShard = std::array<std::vector<std::string>, shard_count>;
 
 class CrashRun {
@@ -86,6 +88,21 @@ class CrashRun {
     EXPECT_TRUE(found == durable_ || one_more)
         << found[0].size() << '/' << found[1].size() << '/' << found[2].size() << " rows instead of "
         << durable_[0].size() << '/' << durable_[1].size() << '/' << durable_[2].size();
+    check_recovery(found);
+  }
+
+  // Every batch has one row, so a lane's last sequence is its number of rows.
+  void check_recovery(const RowsByShard& found) {
+    const auto recovered = recover(rig_.disk(), WriterRig::journal_id, UINT64_MAX);
+    ASSERT_TRUE(recovered.has_value()) << recovered.error().sentence;
+    EXPECT_TRUE(recovered->faults.empty()) << recovered->faults.front().sentence;
+    EXPECT_TRUE(recovered->survey.lost.empty());
+    RowCounts counts{};
+    for (const OldLane& lane : recovered->survey.lanes) {
+      EXPECT_EQ(lane.first, 1U);
+      counts[lane.lane.shard] = lane.last;
+    }
+    EXPECT_EQ(counts, (RowCounts{found[0].size(), found[1].size(), found[2].size()}));
   }
 
   SimulatedRandom random_;

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/assert.hpp"
+#include "journal/epoch_file.hpp"
 #include "journal/format.hpp"
 
 namespace wellhead {
@@ -45,11 +46,15 @@ WriterRig::WriterRig(const WriterRigOptions& options)
       SegmentWriterOptions{.journal_id = journal_id,
                            .epoch = epoch,
                            .reactor = reactor,
-                           .shards = 3,
+                           .shards = shard_count,
                            .segment_bytes = options.segment_bytes,
                            .block_bytes_max = options.segment_bytes - journal_format::segment_header_bytes,
                            .direct = options.direct});
+  WELLHEAD_ASSERT(disk_.make_directory(epochs_directory).has_value());
   WELLHEAD_ASSERT(pool_->open().has_value());
+  const JournalSurvey::Epoch ran{
+      .epoch = epoch, .reactors = 2, .shards = shard_count, .batch_bytes = segment_bytes, .catalog = "none"};
+  WELLHEAD_ASSERT(write_epoch(disk_, ran).has_value());
   work();
 }
 

@@ -27,6 +27,7 @@ struct WriterRigOptions {
 class WriterRig {
  public:
   static constexpr std::uint64_t segment_bytes = 64 << 10;
+  static constexpr std::uint32_t shard_count = 3;
   static constexpr journal_format::JournalId journal_id{9, 8, 7};
 
   explicit WriterRig(const WriterRigOptions& options);
