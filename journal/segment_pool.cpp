@@ -64,7 +64,9 @@ FileResult<bool> write_directly(FileSystem& files, const std::string& path) {
 
 FileResult<bool> direct_io_works(FileSystem& files) {
   const std::string path = in(spare_directory, "direct-io-probe");
-  static_cast<void>(files.remove(path));  // of a run that was killed just here
+  // There may be one of a run that was killed just here.
+  if (const auto removed = files.remove(path); !removed && removed.error() != ENOENT)
+    return std::unexpected(removed.error());
   if (const auto made = files.open(path, OpenMode::create); !made) return std::unexpected(made.error());
   const auto works = write_directly(files, path);
   if (const auto removed = files.remove(path); !removed) return std::unexpected(removed.error());
