@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -13,15 +14,17 @@
 
 namespace wellhead {
 
-// A fixed number of bytes, zeroed, aligned to journal_format::alignment.
+// A fixed number of bytes, aligned to journal_format::alignment.
 class AlignedMemory {
  public:
+  enum class Content : std::uint8_t { zeros, anything };
+
   // REQUIRES a multiple of the alignment, not 0.
-  explicit AlignedMemory(std::size_t bytes) : bytes_(bytes) {
+  explicit AlignedMemory(std::size_t bytes, Content content = Content::zeros) : bytes_(bytes) {
     WELLHEAD_ASSERT(bytes > 0 && bytes % journal_format::alignment == 0);
     memory_.reset(static_cast<std::byte*>(std::aligned_alloc(journal_format::alignment, bytes)));
     if (memory_ == nullptr) throw std::bad_alloc();
-    std::memset(memory_.get(), 0, bytes);
+    if (content == Content::zeros) std::memset(memory_.get(), 0, bytes);
   }
 
   [[nodiscard]] std::span<std::byte> bytes() const noexcept { return {memory_.get(), bytes_}; }

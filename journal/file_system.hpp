@@ -42,6 +42,7 @@ class File {
 
 enum class OpenMode : std::uint8_t {
   read,               // an existing file, through the page cache
+  read_direct,        // an existing file, O_DIRECT; EINVAL where there is none
   create,             // a new file for reading and writing, through the page cache; EEXIST where it exists
   update,             // an existing file for reading and writing, through the page cache
   synchronous_direct  // an existing file, O_DIRECT | O_DSYNC: a write that has returned is durable; EINVAL

@@ -115,12 +115,7 @@ Step begin_epoch(FileSystem& files, const JournalSurvey::Epoch& epoch, const Rec
 
 std::expected<std::optional<JournalIdentity>, JournalError> take_directory(FileSystem& files) {
   if (const std::string problem = files.permission_problem(); !problem.empty())
-    return std::unexpected(JournalError{
-        JournalErrorCode::permissions,
-        fmt::format(
-            "The journal's directory is not safe to use: {}. Nothing was changed; give it to the user "
-            "wellhead runs as and take everybody else's right to write (chown, chmod 700).",
-            problem)});
+    return std::unexpected(JournalError{JournalErrorCode::permissions, problem + " Nothing was changed."});
   const auto locked = files.lock();
   if (!locked && locked.error() == EWOULDBLOCK)
     return std::unexpected(

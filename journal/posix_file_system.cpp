@@ -28,6 +28,8 @@ int flags_of(OpenMode mode) {
   switch (mode) {
     case OpenMode::read:
       return O_RDONLY;
+    case OpenMode::read_direct:
+      return O_RDONLY | O_DIRECT;
     case OpenMode::create:
       return O_RDWR | O_CREAT | O_EXCL;
     case OpenMode::update:

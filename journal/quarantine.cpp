@@ -11,6 +11,8 @@
 namespace wellhead {
 namespace {
 
+constexpr std::size_t copy_bytes = 256U << 10;
+
 std::string name_of(const JournalFault& fault) {
   return fmt::format("{}.{}-{}", segment_name(fault.segment), fault.extent.begin, fault.extent.end);
 }
@@ -23,7 +25,7 @@ FileResult<void> copy(FileSystem& files, File& from, const Extent& extent, const
   ReadWindow window;
   window.open(from);
   for (std::uint64_t at = extent.begin; at < extent.end;) {
-    const auto bytes = window.view(at, std::min<std::uint64_t>(extent.end - at, ReadWindow::default_bytes));
+    const auto bytes = window.view(at, std::min<std::uint64_t>(extent.end - at, copy_bytes));
     if (!bytes) return std::unexpected(bytes.error());
     if (bytes->empty()) break;
     if (const auto written = write_all(**file, *bytes, at - extent.begin); !written) return written;

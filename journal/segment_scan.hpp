@@ -99,6 +99,7 @@ class SegmentScanner {
   std::unique_ptr<File> file_;
   SegmentId id_;
   ReadWindow window_;
+  std::size_t ahead_ = 0;  // to read when looking for a header
 };
 
 }  // namespace wellhead

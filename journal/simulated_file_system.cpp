@@ -76,7 +76,8 @@ class SimulatedFile final : public File {
 
 int SimulatedFile::refusal(bool to_write) const noexcept {
   if (boot_ != disk_.boots_) return EBADF;
-  return to_write && mode_ == OpenMode::read ? EBADF : 0;
+  const bool reads_only = mode_ == OpenMode::read || mode_ == OpenMode::read_direct;
+  return to_write && reads_only ? EBADF : 0;
 }
 
 FileResult<std::uint64_t> SimulatedFile::size() const {
@@ -87,6 +88,8 @@ FileResult<std::uint64_t> SimulatedFile::size() const {
 
 FileResult<std::size_t> SimulatedFile::read(std::span<std::byte> into, std::uint64_t offset) {
   if (const int error = refusal(false)) return std::unexpected(error);
+  if (mode_ == OpenMode::read_direct)
+    WELLHEAD_ASSERT(offset % direct_alignment == 0 && aligned({into.data(), into.size()}));
   const Verdict verdict = disk_.judge(SimulatedCall::read);
   if (verdict.error != 0) return std::unexpected(verdict.error);
   if (verdict.shorten && into.size() > 1) into = into.first(1 + disk_.random_.below(into.size() - 1));
@@ -261,8 +264,10 @@ FileResult<std::unique_ptr<File>> SimulatedFileSystem::open(const std::string& p
   const Verdict verdict = judge(SimulatedCall::open);
   if (verdict.error != 0) return std::unexpected(verdict.error);
   const std::string name = normal(path);
-  if (mode == OpenMode::synchronous_direct && !options_.direct) return std::unexpected(EINVAL);
-  if (mode != OpenMode::read && read_only_) return std::unexpected(EROFS);
+  const bool reads_only = mode == OpenMode::read || mode == OpenMode::read_direct;
+  const bool goes_direct = mode == OpenMode::synchronous_direct || mode == OpenMode::read_direct;
+  if (goes_direct && !options_.direct) return std::unexpected(EINVAL);
+  if (!reads_only && read_only_) return std::unexpected(EROFS);
   auto found = names_.find(name);
   if (mode == OpenMode::create) {
     const std::string parent = parent_of(name);
