@@ -59,15 +59,19 @@ std::uint64_t LaneQueue::wanted() const noexcept {
   return taken_ == 0 ? cursor_ : queue_[taken_ - 1].last + 1;
 }
 
+void LaneQueue::take_front(FlushDraft& draft) {
+  const Stretch& stretch = queue_[taken_++];
+  draft.since = draft.empty() ? stretch.since : std::min(draft.since, stretch.since);
+  draft.batches.push_back(stretch.batch);
+  draft.rows += stretch.batch->row_count();
+  draft.bytes += stretch.batch->bytes();
+  draft.replayed |= stretch.replayed();
+}
+
 std::expected<bool, std::string> LaneQueue::take(FlushDraft& draft, bool read_back, ShardTime now) {
   const std::uint64_t next = wanted();
   if (taken_ < queue_.size() && queue_[taken_].first == next) {
-    const Stretch& stretch = queue_[taken_++];
-    draft.since = draft.empty() ? stretch.since : std::min(draft.since, stretch.since);
-    draft.batches.push_back(stretch.batch);
-    draft.rows += stretch.batch->row_count();
-    draft.bytes += stretch.batch->bytes();
-    draft.replayed |= stretch.replayed();
+    take_front(draft);
     return true;
   }
   const std::uint64_t until = taken_ < queue_.size() ? queue_[taken_].first - 1 : readable_;
@@ -151,8 +155,7 @@ void LaneQueue::add_replayed(FlushDraft& draft, Stretch stretch) {
   }
   stretch.batch->set_lane(lane_, stretch.last);
   queue_.insert(queue_.begin() + static_cast<std::ptrdiff_t>(taken_), stretch);
-  // Found at its place, so that it is taken like any other.
-  static_cast<void>(take(draft, false, stretch.since));
+  take_front(draft);
 }
 
 // A quiet lane's sections are small: the journal writes one for every turn of the reactor. Together in one

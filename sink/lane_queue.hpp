@@ -116,6 +116,8 @@ class LaneQueue {
   using Outcome = std::expected<void, std::string>;
 
   [[nodiscard]] std::uint64_t wanted() const noexcept;
+  // Takes the first stretch that is not taken. REQUIRES there is one.
+  void take_front(FlushDraft& draft);
   [[nodiscard]] Outcome read_section(Batch& batch, std::uint64_t until, std::uint64_t& last);
   [[nodiscard]] Outcome pass_over(Batch& batch, std::uint64_t last) const;
   void add_replayed(FlushDraft& draft, Stretch stretch);

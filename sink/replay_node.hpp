@@ -46,6 +46,7 @@ class ReplayNode {
   void start() {
     board_ = std::make_unique<LaneBoard>(journal.epoch(), reactors_, shard_count_, journal.survey().lanes);
     std::vector<Mailbox*> returns;
+    returns.reserve(reactors_);
     for (std::uint32_t reactor = 0; reactor < reactors_; ++reactor)
       returns.push_back(returned_.emplace_back(std::make_unique<Mailbox>()).get());
     for (std::uint32_t index = 0; index < shard_count_; ++index) {

@@ -71,7 +71,7 @@ class Simulation {
     for (int steps = 0; steps < 4; ++steps) {
       const ShardStep done = node_.shards[pick(shards_)]->step();
       if (done.work == ShardWork::nothing || done.work == ShardWork::failed)
-        node_.clock.now_ns += 1'000'000 * pick(400);
+        node_.clock.now_ns += std::int64_t{1'000'000} * pick(400);
     }
   }
 
