@@ -18,7 +18,7 @@ namespace wellhead::loadgen {
 namespace {
 
 constexpr std::int64_t backoff_ns_min = 10'000'000;
-constexpr std::int64_t backoff_ns_max = 1'000'000'000;
+constexpr std::int64_t backoff_ns_max = 250'000'000;
 constexpr std::size_t send_pieces_max = 16;
 constexpr int connect_poll_ms = 20;
 

@@ -26,6 +26,18 @@ std::string_view encoding_header(Compression compression) {
   return "";
 }
 
+std::string_view ack_header(AckLevel level) {
+  switch (level) {
+    case AckLevel::journal:
+      return "Ack: journal\r\n";
+    case AckLevel::commit:
+      return "Ack: commit\r\n";
+    case AckLevel::listener:
+      break;
+  }
+  return "";
+}
+
 }  // namespace
 
 RequestWriter::RequestWriter(const Options& options, const Target& target, const Workload& workload)
@@ -33,10 +45,10 @@ RequestWriter::RequestWriter(const Options& options, const Target& target, const
       transport_(target.transport),
       compression_(target.transport == Transport::http ? options.compression : Compression::none),
       compressor_(compression_),
-      head_start_(
-          fmt::format("POST /v1/ingest/{} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/x-ndjson\r\n"
-                      "{}Content-Length: ",
-                      options.stream_name, target.authority, encoding_header(compression_))) {}
+      head_start_(fmt::format(
+          "POST /v1/ingest/{} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/x-ndjson\r\n"
+          "{}{}Content-Length: ",
+          options.stream_name, target.authority, encoding_header(compression_), ack_header(options.ack))) {}
 
 void RequestWriter::fill(Batch& batch, const Claim& claim) {
   batch.reset();

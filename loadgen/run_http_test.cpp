@@ -1,8 +1,11 @@
 // Whole runs over HTTP against a fake node.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
+#include <cstdio>
+#include <fstream>
 #include <mutex>
 #include <set>
 #include <string>
@@ -303,6 +306,71 @@ TEST(HttpRun, stops_and_reports_when_interrupted) {
   EXPECT_GT(summary->acknowledged, 100U);
   EXPECT_LT(summary->acknowledged, 1'000U);
   EXPECT_EQ(summary->acknowledged, summary->sent);
+}
+
+// A node that dies and comes back: no batch goes twice, what was on its way is unknown, the load goes on.
+TEST(HttpRun, lives_through_a_node_that_dies_until_it_is_stopped) {
+  std::mutex mutex;
+  std::multiset<std::string> lines;
+  FakeNode node([&](Conversation& conversation) {
+    for (int number = 0;; ++number) {
+      const auto request = conversation.read_request();
+      if (!request) return;
+      {
+        const std::lock_guard lock(mutex);
+        lines.insert(request->body);
+      }
+      if (number == 5) return;  // every connection dies with its sixth request
+      conversation.send_reply(200, ingest_reply_text(count_lines(request->body)));
+    }
+  });
+  Options options = options_for(node);
+  options.pacing = Pacing::rate;
+  options.rate = 2'000;
+  options.count = 0;
+  options.until_stopped = true;
+  std::atomic<bool> interrupted{false};
+  const std::jthread interrupter([&] {
+    std::this_thread::sleep_for(500ms);
+    interrupted = true;
+  });
+  const auto summary = run_load(options, interrupted);
+  ASSERT_TRUE(summary.has_value());
+  EXPECT_GT(summary->reconnects, 3U);
+  EXPECT_GT(summary->unknown, 30U);
+  EXPECT_GT(summary->acknowledged, 5 * summary->unknown / 2);
+  EXPECT_EQ(summary->acknowledged + summary->unknown, summary->sent);
+  EXPECT_TRUE(summary->rate_held);  // without an end there is no rate to hold
+  for (auto line = lines.begin(); line != lines.end(); line = lines.upper_bound(*line)) {
+    EXPECT_EQ(lines.count(*line), 1U);
+  }
+}
+
+TEST(HttpRun, asks_for_the_level_of_acknowledgement_it_was_given) {
+  for (const auto& [level, header] : {std::pair(AckLevel::journal, "\r\nAck: journal\r\n"),
+                                      std::pair(AckLevel::commit, "\r\nAck: commit\r\n")}) {
+    FakeNode node([&](Conversation& conversation) {
+      while (const auto request = conversation.read_request()) {
+        EXPECT_NE(request->head.find(header), std::string::npos) << request->head;
+        conversation.send_reply(200, ingest_reply_text(count_lines(request->body)));
+      }
+    });
+    Options options = options_for(node);
+    options.ack = level;
+    EXPECT_EQ(run(options).acknowledged, 1'000U);
+  }
+}
+
+TEST(HttpRun, keeps_a_file_with_the_counts_for_those_who_watch) {
+  FakeNode node(accept_everything);
+  Options options = options_for(node);
+  options.status_path = testing::TempDir() + "wellhead_loadgen_status_" + std::to_string(getpid());
+  EXPECT_EQ(run(options).acknowledged, 1'000U);
+  std::ifstream file(options.status_path);
+  std::string text;
+  std::getline(file, text);
+  EXPECT_EQ(text, R"({"sent":1000,"acknowledged":1000,"rejected":0,"failed":0,"unknown":0,"reconnects":0})");
+  EXPECT_EQ(std::remove(options.status_path.c_str()), 0);
 }
 
 class CompressedRun : public testing::TestWithParam<std::pair<Compression, std::string>> {};

@@ -42,7 +42,7 @@ struct Summary {
   double duration_s = 0;   // from the start to the last answer
   double rate = 0;         // answered records/s over it
   double target_rate = 0;  // 0: none
-  bool rate_held = true;   // true without a target
+  bool rate_held = true;   // true without a target, or without an end to hold it to
   bool interrupted = false;
   bool gave_up = false;
   std::unique_ptr<Histogram> ack_us = std::make_unique<Histogram>();
