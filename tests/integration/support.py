@@ -9,6 +9,7 @@ import http.client
 import json
 import os
 import pathlib
+import random
 import re
 import secrets
 import signal
@@ -22,7 +23,7 @@ import urllib.parse
 WAIT_SECONDS = 30
 
 BIN_DIR = pathlib.Path(os.environ["WELLHEAD_BIN_DIR"])
-DATABASE_URL = os.environ["WELLHEAD_TEST_DATABASE_URL"]
+DATABASE_URL = os.environ.get("WELLHEAD_TEST_DATABASE_URL")  # not needed by tests with a server of their own
 
 # Inside every stream's window, and fixed so that rows can be compared.
 T0 = int(time.time()) - 3600
@@ -41,9 +42,14 @@ def ndjson(records):
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Below the range that outgoing connections take theirs from: while a node is dead, a client that tries to reach it
+    must not be given its port, or even connect to itself."""
+    while True:
+        port = random.randrange(10000, 32000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def wait_until(condition, what, seconds=WAIT_SECONDS):
@@ -62,6 +68,8 @@ class Database:
     """A database of the test's own on the test cluster."""
 
     def __init__(self, maintenance_url=DATABASE_URL):
+        if not maintenance_url:
+            raise AssertionError("WELLHEAD_TEST_DATABASE_URL is not set: this test needs a database server")
         self.maintenance_url = maintenance_url
         self.name = "wellhead_test_" + secrets.token_hex(6)
         parts = urllib.parse.urlsplit(maintenance_url)
@@ -104,7 +112,8 @@ class Node:
     """A running `wellhead serve` with ports of its own."""
 
     def __init__(self, database_url=None, config="", sink="postgres", environment=None, migrate=True):
-        self.folder = tempfile.TemporaryDirectory(prefix="wellhead-node-")
+        # On a disk: /tmp is memory on newer systems, where nothing is durable.
+        self.folder = tempfile.TemporaryDirectory(prefix="wellhead-node-", dir=os.environ.get("TMPDIR", "/var/tmp"))
         self.ports = {name: free_port() for name in ("http", "ndjson", "admin")}
         self.environment = {key: value for key, value in os.environ.items() if not key.startswith(("PG", "WELLHEAD_"))}
         if database_url:
@@ -131,17 +140,29 @@ class Node:
         return done
 
     def start(self, ready=True):
-        log = open(self.log_path, "ab")
-        self.process = subprocess.Popen([BIN_DIR / "wellhead", "serve", "--config", self.config_path],
-                                        env=self.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        log.close()
+        self.launch()
         path = "/health/ready" if ready else "/health/live"
         wait_until(lambda: self._health(path), f"{path} is 200; the log says:\n{self.log()}")
         return self
 
-    def _health(self, path):
+    def launch(self):
+        """Starts the process and waits for nothing."""
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen([BIN_DIR / "wellhead", "serve", "--config", self.config_path],
+                                            env=self.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+
+    def kill(self):
+        """SIGKILL, as a crash would; it must have been running."""
+        self.check_running()
+        self.process.kill()
+        self.process.wait()
+
+    def check_running(self):
         if self.process.poll() is not None:
             raise AssertionError(f"the node exited {self.process.returncode}:\n{self.log()}")
+
+    def _health(self, path):
+        self.check_running()
         with contextlib.suppress(OSError):
             return self.admin(path).status == 200
         return False
