@@ -47,6 +47,13 @@ class Cluster:
         """Every process of it at once, as a crash would."""
         self.call("kill9")
 
+    def query(self, sql):
+        """Rows as lists of text; NULL is the empty string."""
+        return psql(self.url, sql)
+
+    def value(self, sql):
+        return self.query(sql)[0][0]
+
     def log(self):
         return pathlib.Path(self.folder, "log").read_text(errors="replace")
 

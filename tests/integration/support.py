@@ -111,7 +111,7 @@ class Reply:
 class Node:
     """A running `wellhead serve` with ports of its own."""
 
-    def __init__(self, database_url=None, config="", sink="postgres", environment=None, migrate=True):
+    def __init__(self, database_url=None, config="", sink="postgres", environment=None, migrate=True, **settings):
         # On a disk: /tmp is memory on newer systems, where nothing is durable.
         self.folder = tempfile.TemporaryDirectory(prefix="wellhead-node-", dir=os.environ.get("TMPDIR", "/var/tmp"))
         self.ports = {name: free_port() for name in ("http", "ndjson", "admin")}
@@ -121,16 +121,20 @@ class Node:
         self.environment.update(environment or {})
         self.config_path = pathlib.Path(self.folder.name, "wellhead.toml")
         self.log_path = pathlib.Path(self.folder.name, "log")
-        self.config_path.write_text(self._config_text(config, sink))
+        self.settings = {"node.id": "test", "sink.kind": sink, "server.reactors": 1, "server.shards": 2,
+                         "http.listen": f"127.0.0.1:{self.ports['http']}", "ndjson.listen": f"127.0.0.1:{self.ports['ndjson']}",
+                         "ndjson.acknowledge": True, "admin.listen": f"127.0.0.1:{self.ports['admin']}"}
+        self.config = config
+        self.configure(**settings)
         if migrate and database_url:
             self.run("migrate", "up", check=True)
         self.process = None
 
-    def _config_text(self, config, sink):
-        return (f'node.id = "test"\nsink.kind = "{sink}"\nserver.reactors = 1\nserver.shards = 2\n'
-                f'http.listen = "127.0.0.1:{self.ports["http"]}"\n'
-                f'ndjson.listen = "127.0.0.1:{self.ports["ndjson"]}"\nndjson.acknowledge = true\n'
-                f'admin.listen = "127.0.0.1:{self.ports["admin"]}"\n' + config)
+    def configure(self, **settings):
+        """Changes settings for the next start: `server_shards=3` is server.shards = 3."""
+        self.settings.update({key.replace("_", ".", 1): value for key, value in settings.items()})
+        lines = [f"{key} = {json.dumps(value)}\n" for key, value in self.settings.items()]
+        self.config_path.write_text("".join(lines) + self.config)
 
     def run(self, *arguments, check=False):
         done = subprocess.run([BIN_DIR / "wellhead", *arguments, "--config", self.config_path], env=self.environment,
@@ -265,13 +269,13 @@ class NodeTest(unittest.TestCase):
 
 
 def check_conservation(node):
-    """received = committed + queued + rejected + quarantined + duplicate + abandoned, from the exported counters."""
+    """received + recovered = committed + queued + rejected + quarantined + duplicate + abandoned, from the exported counters."""
     samples = node.metrics()
     total = {}
     for key, value in samples.items():
-        match = re.match(r"wellhead_records_(received|committed|queued|rejected|quarantined|duplicate|abandoned)(_total)?(\{|$)", key)
+        match = re.match(r"wellhead_records_(received|recovered|committed|queued|rejected|quarantined|duplicate|abandoned)(_total)?(\{|$)", key)
         if match:
             total[match[1]] = total.get(match[1], 0) + value
-    received = total.pop("received")
+    received = total.pop("received") + total.pop("recovered", 0)
     if received != sum(total.values()) or len(total) != 6:
         raise AssertionError(f"conservation broken: received {received}, elsewhere {total}")

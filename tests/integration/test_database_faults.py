@@ -4,17 +4,15 @@ Each test runs a cluster of its own, through scripts/cluster.sh, and load from w
 acknowledged record against the hypertable.
 """
 
-import contextlib
 import random
-import socket
 import threading
 import time
 import unittest
-import urllib.parse
 
 from cluster import Cluster
 from load import Load, faults
-from support import DATABASE_URL, Database, Node, WAIT_SECONDS, check_conservation, psql, telemetry, wait_until
+from proxy import Proxy
+from support import DATABASE_URL, Database, Node, check_conservation, psql, telemetry, wait_until
 
 RECORDS_PER_SECOND = 4000
 
@@ -82,53 +80,24 @@ class DatabaseFaults(unittest.TestCase):
         node.terminate()
 
 
-class CuttingProxy:
-    """Passes bytes between the node and the database, and now and then lets a commit through but not its answer."""
+class CuttingProxy(Proxy):
+    """Now and then lets a commit through, but not its answer."""
 
-    def __init__(self, database_url):
-        parts = urllib.parse.urlsplit(database_url)
-        self.target = (parts.hostname, parts.port)
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        account = parts.netloc.rpartition("@")[0]
-        self.url = urllib.parse.urlunsplit(parts._replace(netloc=f"{account}@127.0.0.1:{self.listener.getsockname()[1]}"))
-        if "sslmode" not in self.url:
-            self.url += "?sslmode=disable"
+    def __init__(self, server_url):
+        super().__init__(server_url)
         self.armed = threading.Event()
         self.cuts = 0
-        threading.Thread(target=self.accept, daemon=True).start()
 
     def swallow_next_answer(self):
         self.armed.set()
 
-    def stop(self):
-        self.listener.close()
-
-    def accept(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            server = socket.create_connection(self.target, timeout=WAIT_SECONDS)
-            server.settimeout(None)
-            threading.Thread(target=self.pass_on, args=(client, server, False), daemon=True).start()
-            threading.Thread(target=self.pass_on, args=(server, client, True), daemon=True).start()
-
-    def pass_on(self, source, sink, answers):
-        try:
-            while data := source.recv(1 << 16):
-                # The tag of the command that ended the transaction: the server has committed when it says this.
-                if answers and self.armed.is_set() and b"COMMIT\0" in data:
-                    self.armed.clear()
-                    self.cuts += 1
-                    break
-                sink.sendall(data)
-        except OSError:
-            pass
-        for end in (source, sink):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-        source.close()
+    def passes(self, data, from_server):
+        # The tag of the command that ended the transaction: the server has committed when it says this.
+        if not from_server or not self.armed.is_set() or b"COMMIT\0" not in data:
+            return True
+        self.armed.clear()
+        self.cuts += 1
+        return False
 
 
 if __name__ == "__main__":
