@@ -109,7 +109,7 @@ class Reply:
 
 
 class Node:
-    """A running `wellhead serve` with ports of its own."""
+    """A running `wellhead serve` with ports and a journal of its own."""
 
     def __init__(self, database_url=None, config="", sink="postgres", environment=None, migrate=True, **settings):
         # On a disk: /tmp is memory on newer systems, where nothing is durable.
@@ -121,9 +121,11 @@ class Node:
         self.environment.update(environment or {})
         self.config_path = pathlib.Path(self.folder.name, "wellhead.toml")
         self.log_path = pathlib.Path(self.folder.name, "log")
+        self.journal = pathlib.Path(self.folder.name, "journal")
         self.settings = {"node.id": "test", "sink.kind": sink, "server.reactors": 1, "server.shards": 2,
                          "http.listen": f"127.0.0.1:{self.ports['http']}", "ndjson.listen": f"127.0.0.1:{self.ports['ndjson']}",
-                         "ndjson.acknowledge": True, "admin.listen": f"127.0.0.1:{self.ports['admin']}"}
+                         "ndjson.acknowledge": True, "admin.listen": f"127.0.0.1:{self.ports['admin']}",
+                         "journal.dir": str(self.journal)}
         self.config = config
         self.configure(**settings)
         if migrate and database_url:
