@@ -77,6 +77,9 @@ void add_target_options(CLI::App& app, Options& options, Raw& raw) {
          "as the node is configured")
       ->check(CLI::IsMember(ack_names))
       ->capture_default_str();
+  app.add_flag("--retry", options.retry,
+               "HTTP: give every request an Idempotency-Key, and send it again when its connection broke or "
+               "its outcome is unknown");
   app.add_option("--connect-timeout", options.connect_timeout_s, "Seconds to wait for the first connections")
       ->check(CLI::Range(0.0, time_limit_s))
       ->capture_default_str();
@@ -222,9 +225,11 @@ std::expected<void, std::string> finish(Options& options, const Raw& raw, bool v
   options.stream_name = raw.stream;
   options.compression = compression_names.at(raw.compression);
   options.ack = ack_names.at(raw.ack);
-  if (options.ack != AckLevel::listener && !options.url.starts_with("http://")) {
+  const bool is_http = options.url.starts_with("http://");
+  if (options.ack != AckLevel::listener && !is_http) {
     return std::unexpected("--ack is a header of HTTP requests; with NDJSON the node's listener decides");
   }
+  if (options.retry && !is_http) return std::unexpected("--retry is for HTTP: lines have no Idempotency-Key");
   if (raw.batch != 0) options.batch = options.replay_batch = raw.batch;
   if (raw.maximum) options.pacing = Pacing::maximum;
   if (options.table.empty()) options.table = raw.stream;

@@ -69,6 +69,7 @@ struct Options {
   Compression compression = Compression::none;
   AckLevel ack = AckLevel::listener;
   bool until_stopped = false;
+  bool retry = false;
   bool allow_remote = false;
   bool verify = false;
   bool quiet = false;

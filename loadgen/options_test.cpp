@@ -70,6 +70,7 @@ TEST(Options, mistakes_are_usage_errors_and_help_is_not) {
                                                        {"--compress", "lz4"},
                                                        {"--ack", "soon"},
                                                        {"--ack", "journal", "--url", "ndjson://127.0.0.1:1"},
+                                                       {"--retry", "--url", "ndjson://127.0.0.1:1"},
                                                        {"--until-stopped", "--count", "5"},
                                                        {"--until-stopped", "--duration", "5"}};
   for (const auto& mistake : mistakes) {

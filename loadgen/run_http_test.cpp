@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdio>
 #include <fstream>
+#include <map>
 #include <mutex>
 #include <set>
 #include <string>
@@ -344,6 +345,62 @@ TEST(HttpRun, lives_through_a_node_that_dies_until_it_is_stopped) {
   for (auto line = lines.begin(); line != lines.end(); line = lines.upper_bound(*line)) {
     EXPECT_EQ(lines.count(*line), 1U);
   }
+}
+
+// With a key of its own a request may go twice: the node tells a repeated one from a new one by it.
+TEST(HttpRun, sends_again_what_is_in_doubt_when_its_requests_have_keys) {
+  std::mutex mutex;
+  std::map<std::string, std::multiset<std::string>> bodies_by_key;
+  std::atomic<int> requests{0};
+  FakeNode node([&](Conversation& conversation) {
+    while (const auto request = conversation.read_request()) {
+      const std::size_t key = request->head.find("Idempotency-Key: test-");
+      ASSERT_NE(key, std::string::npos) << request->head;
+      {
+        const std::lock_guard lock(mutex);
+        bodies_by_key[request->head.substr(key, request->head.find("\r\n", key) - key)].insert(request->body);
+      }
+      switch (requests.fetch_add(1)) {
+        case 3:
+          return;
+        case 7:
+          conversation.send_reply(503, R"({"error":{"code":"outcome_unknown","message":"m"}})",
+                                  "Retry-After: 0.05\r\n");
+          break;
+        case 8:
+          conversation.send_reply(409, R"({"error":{"code":"idempotency_key_in_flight","message":"m"}})",
+                                  "Retry-After: 0.05\r\n");
+          break;
+        default:
+          conversation.send_reply(200, ingest_reply_text(count_lines(request->body)));
+      }
+    }
+  });
+  Options options = options_for(node);
+  options.connections = 1;
+  options.retry = true;
+  const Summary summary = run(options);
+  EXPECT_EQ(summary.acknowledged, 1'000U);
+  EXPECT_EQ(summary.sent, 1'000U);
+  EXPECT_EQ(summary.unknown, 0U);
+  EXPECT_EQ(summary.retries, 3U);
+  EXPECT_TRUE(summary.failures().empty()) << summary.failures().front();
+  EXPECT_EQ(bodies_by_key.size(), 100U);
+  for (const auto& [key, bodies] : bodies_by_key) {
+    EXPECT_EQ(bodies.count(*bodies.begin()), bodies.size()) << key << " with two bodies";
+  }
+}
+
+TEST(HttpRun, what_is_in_doubt_to_the_end_is_unknown) {
+  FakeNode node([](Conversation& conversation) { static_cast<void>(conversation.read_request()); });
+  Options options = options_for(node);
+  options.count = 20;
+  options.retry = true;
+  options.timeout_s = 0.3;
+  const Summary summary = run(options);
+  EXPECT_EQ(summary.unknown, 20U);
+  EXPECT_EQ(summary.failed, 0U);
+  EXPECT_GT(summary.retries, 2U);
 }
 
 TEST(HttpRun, asks_for_the_level_of_acknowledgement_it_was_given) {

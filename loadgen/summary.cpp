@@ -28,6 +28,7 @@ void add_counters(Summary& summary, const LedgerCounters& counters) {
   summary.batches += counters.batches_sent.value();
   summary.bytes += counters.bytes_sent.value();
   summary.backpressure += counters.backpressure.value();
+  summary.retries += counters.retries.value();
   summary.reconnects += counters.reconnects.value();
   summary.protocol_errors += counters.protocol_errors.value();
 }

@@ -37,6 +37,7 @@ struct Summary {
   std::uint64_t batches = 0;
   std::uint64_t bytes = 0;
   std::uint64_t backpressure = 0;
+  std::uint64_t retries = 0;
   std::uint64_t reconnects = 0;
   std::uint64_t protocol_errors = 0;
   double duration_s = 0;   // from the start to the last answer
