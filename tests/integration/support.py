@@ -25,6 +25,9 @@ WAIT_SECONDS = 30
 BIN_DIR = pathlib.Path(os.environ["WELLHEAD_BIN_DIR"])
 DATABASE_URL = os.environ.get("WELLHEAD_TEST_DATABASE_URL")  # not needed by tests with a server of their own
 
+# Of a node that acknowledges only what is committed.
+WITHOUT_JOURNAL = "journal.enabled = false\n"
+
 # Inside every stream's window, and fixed so that rows can be compared.
 T0 = int(time.time()) - 3600
 
@@ -147,8 +150,7 @@ class Node:
 
     def start(self, ready=True):
         self.launch()
-        path = "/health/ready" if ready else "/health/live"
-        wait_until(lambda: self._health(path), f"{path} is 200; the log says:\n{self.log()}")
+        wait_until(self.is_ready if ready else self.is_live, f"the node is up; the log says:\n{self.log()}")
         return self
 
     def launch(self):
@@ -167,10 +169,17 @@ class Node:
         if self.process.poll() is not None:
             raise AssertionError(f"the node exited {self.process.returncode}:\n{self.log()}")
 
-    def _health(self, path):
+    def is_live(self):
         self.check_running()
         with contextlib.suppress(OSError):
-            return self.admin(path).status == 200
+            return self.admin("/health/live").status == 200
+        return False
+
+    def is_ready(self):
+        """Takes records and writes them: without its database it would be no more than "degraded"."""
+        self.check_running()
+        with contextlib.suppress(OSError):
+            return self.admin("/health/ready").json["status"] == "ready"
         return False
 
     def log(self):
@@ -252,7 +261,10 @@ def read_replies(connection, count=1):
 
 
 class NodeTest(unittest.TestCase):
-    """A node on a database of its own, for all tests of the class. The identity is checked when it stops."""
+    """A node on a database of its own, for all tests of the class. The identity is checked when it stops.
+
+    It acknowledges what is committed, so that a test may look into the table as soon as it has its reply.
+    """
 
     config = ""
 
@@ -260,7 +272,7 @@ class NodeTest(unittest.TestCase):
     def setUpClass(cls):
         cls.database = Database()
         cls.addClassCleanup(cls.database.drop)
-        cls.node = Node(cls.database.url, cls.config)
+        cls.node = Node(cls.database.url, cls.config, http_ack="commit", ndjson_ack="commit")
         cls.addClassCleanup(cls.node.remove)
         cls.node.start()
 

@@ -12,21 +12,30 @@ import unittest
 from cluster import Cluster
 from load import Load, faults
 from proxy import Proxy
-from support import DATABASE_URL, Database, Node, check_conservation, psql, telemetry, wait_until
+from support import DATABASE_URL, WITHOUT_JOURNAL, Database, Node, check_conservation, psql, telemetry, wait_until
 
 RECORDS_PER_SECOND = 4000
 
 
-class DatabaseFaults(unittest.TestCase):
+class DatabaseFaults:
+    """What is the same with a journal and without."""
+
+    config = ""
+
     def check(self, report, node):
         self.assertGreater(report["acknowledged"], RECORDS_PER_SECOND)
         self.assertEqual(faults(report), {}, report)
         check_conservation(node)
 
-    def start(self, url, config=""):
-        node = Node(url, config)
+    def start(self, url):
+        node = Node(url, self.config)
         self.addCleanup(node.remove)
         return node.start()
+
+    def load(self, *arguments, **options):
+        load = Load(*arguments, **options)
+        self.addCleanup(load.remove)
+        return load
 
     def test_backends_killed_at_random(self):
         seed = random.randrange(2**32)
@@ -35,7 +44,7 @@ class DatabaseFaults(unittest.TestCase):
         database = Database()
         self.addCleanup(database.drop)
         node = self.start(database.url)
-        load = Load(node, database.url, "ndjson", RECORDS_PER_SECOND, seconds=8)
+        load = self.load(node, database.url, "ndjson", RECORDS_PER_SECOND, seconds=8)
         killed = 0
         for _ in range(20):
             time.sleep(chance.uniform(0.05, 0.6))
@@ -51,15 +60,15 @@ class DatabaseFaults(unittest.TestCase):
         self.addCleanup(cluster.remove)
         node = self.start(cluster.url)
         for protocol in ("ndjson", "http"):
-            load = Load(node, cluster.url, protocol, RECORDS_PER_SECOND, seconds=8)
+            load = self.load(node, cluster.url, protocol, RECORDS_PER_SECOND, seconds=8)
             time.sleep(2)
             cluster.kill()
-            wait_until(lambda: node.admin("/health/ready").status == 503, "not ready without a database")
+            wait_until(lambda: node.admin("/health/ready").json["status"] == self.status_without_database, "the node sees that it is gone")
             self.assertEqual(node.admin("/health/live").status, 200)
-            self.assertEqual(node.post("telemetry", telemetry("x")).status, 503)
+            self.assert_how_records_are_met(node)
             cluster.start()
             self.check(load.report(), node)
-            wait_until(lambda: node.admin("/health/ready").status == 200, "ready again")
+            wait_until(node.is_ready, "ready again")
         node.terminate()
 
     def test_commits_whose_answer_is_cut_off_are_neither_lost_nor_repeated(self):
@@ -67,17 +76,37 @@ class DatabaseFaults(unittest.TestCase):
         self.addCleanup(database.drop)
         proxy = CuttingProxy(database.url)
         self.addCleanup(proxy.stop)
-        node = Node(database.url)
+        node = Node(database.url, self.config)
         self.addCleanup(node.remove)
         node.environment["WELLHEAD_DATABASE_URL"] = proxy.url
         node.start()
-        load = Load(node, database.url, "ndjson", RECORDS_PER_SECOND, seconds=8)
+        load = self.load(node, database.url, "ndjson", RECORDS_PER_SECOND, seconds=8)
         for _ in range(12):
             time.sleep(0.4)
             proxy.swallow_next_answer()
         self.check(load.report(), node)
         self.assertGreater(proxy.cuts, 8)
         node.terminate()
+
+
+class WithJournal(DatabaseFaults, unittest.TestCase):
+    status_without_database = "degraded"
+
+    def assert_how_records_are_met(self, node):
+        self.assertEqual(node.admin("/health/ready").status, 200)
+        self.assertEqual(node.post("telemetry", telemetry("x")).status, 200)
+        reply = node.post("telemetry", telemetry("x"), {"Ack": "commit"})
+        self.assertEqual(reply.status, 503)
+        self.assertGreaterEqual(int(reply.headers["Retry-After"]), 1)
+
+
+class WithoutJournal(DatabaseFaults, unittest.TestCase):
+    config = WITHOUT_JOURNAL
+    status_without_database = "not_ready"
+
+    def assert_how_records_are_met(self, node):
+        self.assertEqual(node.admin("/health/ready").status, 503)
+        self.assertEqual(node.post("telemetry", telemetry("x")).status, 503)
 
 
 class CuttingProxy(Proxy):

@@ -79,7 +79,7 @@ class DiskFault(unittest.TestCase):
     def assert_goes_on(self):
         before = self.acknowledged()
         wait_until(lambda: self.acknowledged() > before + RECORDS_PER_SECOND, "records are acknowledged again")
-        wait_until(lambda: self.node.admin("/health/ready").status == 200, "ready again")
+        wait_until(self.node.is_ready, "ready again")
 
     def finish(self):
         self.load.stop()

@@ -72,7 +72,7 @@ class Outage(unittest.TestCase):
         full = self.acknowledged()
         wait_until(lambda: self.acknowledged() > full + 2 * RECORDS_PER_SECOND, "new records are taken again", 60)
         wait_until(lambda: self.node.metric("wellhead_records_queued") < RECORDS_PER_SECOND, "the backlog is gone while records come in", 60)
-        wait_until(lambda: self.node.admin("/health/ready").status == 200, "ready again")
+        wait_until(self.node.is_ready, "ready again")
         self.finish()
 
     def assert_acknowledging_goes_on(self, before):

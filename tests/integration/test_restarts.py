@@ -150,7 +150,7 @@ class Refusals(RestartTest):
         return node
 
     def test_a_second_process_on_the_same_journal(self):
-        self.assertIn("another process", self.refused(self.another()))
+        self.assertIn("Another process", self.refused(self.another()))
         self.send(self.node, "after", 100)
         self.node.terminate()
         self.assert_each_is_there_once(self.database, "after", 100)
