@@ -17,7 +17,7 @@ record is there exactly once, each unanswered one at most once, and nothing else
 
   --kills N        how often to kill, 1 to 1000 (50)
   --target T       what is killed: node, database, or both: each alone and the two together, by chance (both)
-  --rate R         records per second, half of them by HTTP and half by NDJSON (4000)
+  --rate R         records per second, shared by HTTP, HTTP with Ack: commit, and NDJSON (4000)
   --seed S         of the random moments; without it a random one, which is printed
   --json FILE      write the result there as well: {kills, acknowledged, committed, lost, duplicated, recovery_ms{p50,max}, ...}
   --config FILE    further settings for the node, TOML with whole keys

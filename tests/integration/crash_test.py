@@ -26,6 +26,10 @@ CALM_SECONDS = (0.02, 1.2)
 # A kill that is followed by a second one while the first is being recovered from.
 AGAIN_SHARE = 0.2
 AGAIN_SECONDS = (0.0, 0.25)
+# How often each is the victim when all may be.
+VICTIMS = ("node", "node", "database", "both")
+# Each gets its share of the rate: records acknowledged as the node is configured, and only when they are in the database.
+LOADS = (("http",), ("http", "--ack", "commit"), ("ndjson",))
 
 
 class CrashTest:
@@ -41,8 +45,9 @@ class CrashTest:
         self.node.start()
         self.probe = Probe(self.node, arguments.seed)
         self.loads = []
-        for protocol in ("http", "ndjson"):
-            self.loads.append(Load(self.node, self.cluster.url, protocol, arguments.rate / 2, "--verify-timeout", str(arguments.drain_seconds)))
+        for protocol, *options in LOADS:
+            self.loads.append(Load(self.node, self.cluster.url, protocol, arguments.rate / len(LOADS),
+                                   "--verify-timeout", str(arguments.drain_seconds), *options))
             stack.callback(self.loads[-1].remove)
         self.recovery_ms = {"node": [], "database": [], "both": []}
 
@@ -53,7 +58,7 @@ class CrashTest:
         """Waits for a random moment, kills, starts again; returns what was killed and how long it took to come back."""
         time.sleep(self.chance.uniform(*CALM_SECONDS))
         self.check_loads()
-        victim = self.target if self.target != "both" else self.chance.choice(tuple(self.recovery_ms))
+        victim = self.target if self.target != "both" else self.chance.choice(VICTIMS)
         milliseconds = {"node": self.kill_node, "database": self.kill_database, "both": self.kill_both}[victim]()
         self.recovery_ms[victim].append(milliseconds)
         return victim, milliseconds
@@ -178,7 +183,7 @@ def parse(arguments):
     parser.add_argument("--kills", type=int, default=50, help=f"how often to kill, 1 to {KILLS_MAX} (%(default)s)")
     parser.add_argument("--target", choices=("node", "database", "both"), default="both",
                         help="what is killed; both: each alone and the two together, by chance (%(default)s)")
-    parser.add_argument("--rate", type=float, default=4000, help="records per second, half by HTTP and half by NDJSON (%(default)s)")
+    parser.add_argument("--rate", type=float, default=4000, help="records per second, shared by HTTP, HTTP with Ack: commit, and NDJSON (%(default)s)")
     parser.add_argument("--seed", type=int, default=None, help="of the random moments; a random one unless given")
     parser.add_argument("--drain-seconds", type=float, default=120, help="how long everything may take to be committed in the end (%(default)s)")
     parser.add_argument("--json", type=pathlib.Path, default=None, help="write the result there as well")
