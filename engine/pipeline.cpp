@@ -29,6 +29,8 @@ constexpr milliseconds admin_stop_time{500};
 constexpr std::uint32_t admin_connections_max = 64;
 constexpr std::uint32_t admin_receive_buffer_bytes = 4U << 10;
 constexpr std::uint32_t admin_receive_buffers = 64;
+// Without a journal each process is a first run.
+constexpr std::uint32_t lanes_epoch = 1;
 
 ListenerOptions listener(Protocol protocol, const Endpoint& endpoint) {
   ListenerOptions options;
@@ -82,7 +84,8 @@ Pipeline::Pipeline(const LoadedConfig& loaded, const Clock& clock)
       clock_(clock),
       threads_(thread_counts(loaded.config, usable_cores())),
       processors_(allowed_processors()),
-      board_(1, threads_.reactors, threads_.shards, {}),
+      board_(lanes_epoch, threads_.reactors, threads_.shards, {}),
+      journal_id_(random_journal_id()),
       receipt_digest_(static_cast<std::uint32_t>(clock.wall_us())),
       admin_handler_(*this, directory_of(loaded.config)) {}
 
@@ -104,12 +107,16 @@ void Pipeline::create_shards() {
     returns.push_back(returns_.emplace_back(std::make_unique<Mailbox>()).get());
   for (std::uint32_t shard = 0; shard < threads_.shards; ++shard)
     shards_.push_back(std::make_unique<Shard>(shard, config_.flush, make_committer(shard), returns, clock_,
-                                              processor_for(threads_.reactors + shard)));
+                                              processor_for(threads_.reactors + shard), board_));
 }
 
 std::unique_ptr<Committer> Pipeline::make_committer(std::uint32_t shard) {
   if (config_.sink == "null") return std::make_unique<NullCommitter>();
-  return make_postgres_committer(postgres_options(config_), shard, loaded_.schemas);
+  CommitterSetup setup;
+  setup.shard = shard;
+  setup.streams = loaded_.schemas;
+  setup.owner.journal_id = journal_id_;
+  return make_postgres_committer(postgres_options(config_), std::move(setup));
 }
 
 int Pipeline::processor_for(std::uint32_t thread) const {

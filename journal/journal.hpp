@@ -195,6 +195,8 @@ class Journal {
   [[nodiscard]] virtual std::string id_text() const = 0;  // 32 hexadecimal digits
   [[nodiscard]] virtual std::uint32_t epoch() const noexcept = 0;
   [[nodiscard]] virtual const JournalSurvey& survey() const noexcept = 0;
+  // What is lost: the survey's, and what readers found damaged since. Any thread.
+  [[nodiscard]] virtual std::vector<LostRows> lost_rows() const = 0;
   // Calls `visit(payload, entries, epoch, reactor, block)` for every ledger section of earlier epochs, per
   // reactor in order. Before start().
   using LedgerVisitor = std::function<void(std::span<const std::byte>, std::uint32_t entries, LaneId reactor,

@@ -18,11 +18,15 @@ struct LaneId {
   auto operator<=>(const LaneId&) const = default;
 };
 
-// How far a lane has come. Each is the sequence of the last batch for which it is true, 0 for none; none ever
-// goes back but `committed`, which a database that forgot commits sets back (never below `flushed` unless a
-// replica took over). Invariant: flushed <= committed <= durable.
+// How far a lane has come. Each is the sequence of the last batch for which it is true, 0 for none. `durable`
+// never goes back. `committed` does when a database forgets commits, but not below `flushed`, unless a
+// replica that lagged took over: then both go back to what it has, so that nothing is trimmed that must be
+// stored again. Invariant: flushed <= committed <= durable, the last but for the moment in which a reactor
+// has sent and not yet moved the mark.
 struct alignas(64) LaneState {
-  std::atomic<std::uint64_t> durable{0};    // in the journal; written by the reactor
+  // In the journal; written by the reactor, after it has sent those batches it sends: a shard that sees
+  // `durable` and then finds no batch in its mailbox reads it from the journal.
+  std::atomic<std::uint64_t> durable{0};
   std::atomic<std::uint64_t> committed{0};  // in the database; written by the shard
   std::atomic<std::uint64_t> flushed{0};  // in the database, and not lost if it crashes; written by the shard
 };

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/assert.hpp"
+#include "sink/progress.hpp"
 
 namespace wellhead {
 namespace {
@@ -120,21 +121,23 @@ DatabaseResult<void> check_progress_table(Database& database, const std::string&
   const std::string table(progress_table);
   auto columns = columns_of(database, table);
   if (!columns) return std::unexpected(columns.error());
-  constexpr std::array wanted{"node_id"sv, "shard"sv, "sequence"sv, "updated_at"sv};
+  constexpr std::array wanted{"journal_id"sv, "epoch"sv,    "reactor"sv,   "shard"sv,
+                              "node_id"sv,    "sequence"sv, "updated_at"sv};
   for (const std::string_view name : wanted) {
     if (std::ranges::find(*columns, name, &TableColumn::name) != columns->end()) continue;
     problems.push_back("table " + quoted(table) +
-                       (columns->empty() ? " does not exist" : " is not the node's") +
+                       (columns->empty() ? " does not exist" : " is not this version's") +
                        ": without it nothing can be stored exactly once; run `wellhead migrate up`");
     return {};
   }
-  auto rights = database.query("SELECT has_table_privilege(" + sql_literal(table) +
-                               ", 'SELECT') AND has_table_privilege(" + sql_literal(table) +
-                               ", 'INSERT') AND has_table_privilege(" + sql_literal(table) + ", 'UPDATE')");
+  std::string question = "SELECT true";
+  for (const char* right : {"SELECT", "INSERT", "UPDATE", "DELETE"})
+    question += " AND has_table_privilege(" + sql_literal(table) + ", '" + right + "')";
+  auto rights = database.query(question);
   if (!rights) return std::unexpected(rights.error());
   if (!is_true(one_row(std::move(*rights))[0]))
     problems.push_back("role " + quoted(role) + " may not read and write table " + quoted(table) +
-                       ": GRANT SELECT, INSERT, UPDATE ON " + table + " TO " + quoted(role));
+                       ": GRANT SELECT, INSERT, UPDATE, DELETE ON " + table + " TO " + quoted(role));
   return {};
 }
 

@@ -10,9 +10,6 @@
 
 namespace wellhead {
 
-// Where each shard keeps the sequence of its last committed flush; made by the migrations.
-inline constexpr std::string_view progress_table = "wellhead_progress";
-
 // One sentence per problem: missing table or column, wrong type, generated column, NOT NULL column that the
 // stream does not fill, missing right to insert, missing progress table. Empty: all streams can be written.
 // The error is one of the connection. REQUIRES database.connected().

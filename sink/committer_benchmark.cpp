@@ -4,6 +4,7 @@
 //   WELLHEAD_TEST_DATABASE_URL=… sink_benchmark [rows] [devices]
 //
 // Rounds are interleaved, so that both sides see the same machine; the best round of each counts.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -45,17 +46,23 @@ double commit_all(const std::string& connection, const std::string& synchronous_
   const std::atomic<bool> stopping{false};
   PostgresOptions options{.connection = connection};
   options.synchronous_commit = synchronous_commit;
-  const auto committer = make_postgres_committer(options, 0, test::shipped_schemas());
+  const auto committer = make_postgres_committer(
+      options, {.streams = test::shipped_schemas(), .owner = {.journal_id = random_journal_id()}});
   ShardState state = ShardState::starting;
   std::string problem;
-  if (!committer->prepare(stopping, state, problem)) throw std::runtime_error(problem);
+  constexpr LaneId lane{1, 0, 0};
+  std::vector<LaneProgress> progress{{lane, 0}};
+  if (!committer->prepare(progress, stopping, state, problem)) throw std::runtime_error(problem);
+  std::uint64_t sequence = 0;
   const auto start = steady_clock::now();
   std::vector<Batch*> flush;
   for (const auto& batch : batches) {
     flush.push_back(batch.get());
     if (flush.size() * rows_per_batch < rows_per_flush && batch != batches.back()) continue;
-    if (committer->commit(flush, stopping, problem) != FlushOutcome::committed)
-      throw std::runtime_error(problem);
+    const std::vector<LaneMove> moves{{lane, sequence, sequence + flush.size()}};
+    const FlushReport report = committer->commit({flush, moves, false}, stopping);
+    if (report.outcome != FlushOutcome::committed) throw std::runtime_error(report.problem);
+    sequence += flush.size();
     flush.clear();
   }
   return seconds_since(start);

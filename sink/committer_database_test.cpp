@@ -28,21 +28,40 @@ class CommitterDatabaseTest : public testing::Test {
   }
 
   [[nodiscard]] std::unique_ptr<Committer> make_committer() {
-    auto committer = make_postgres_committer(options_, 0, test::shipped_schemas());
+    auto committer = make_postgres_committer(
+        options_, {.streams = test::shipped_schemas(), .owner = {.journal_id = journal_id_}});
     committer->attach(stats_);
     return committer;
   }
 
-  // Prepares and commits until it is committed; fails the test when it takes too many tries.
-  void commit(Committer& committer, std::vector<Batch*> batches) {
-    std::string problem;
+  // Leaves in sequence_ where the lane stands.
+  [[nodiscard]] bool prepare(Committer& committer) {
+    std::vector<LaneProgress> progress{{lane, 0}};
+    const bool ready = committer.prepare(progress, not_stopping, state_, problem_);
+    if (ready) sequence_ = progress.front().sequence;
+    return ready;
+  }
+
+  FlushReport try_commit(Committer& committer, const std::vector<Batch*>& batches,
+                         const std::atomic<bool>& stopping = not_stopping) {
+    const std::vector<LaneMove> moves{{lane, sequence_, sequence_ + 1}};
+    for (Batch* batch : batches) batch->refused().clear();
+    return committer.commit({batches, moves, false}, stopping);
+  }
+
+  // Prepares and commits until it is committed, as a shard does; fails the test when it takes too many tries.
+  void commit(Committer& committer, const std::vector<Batch*>& batches) {
+    std::optional<std::uint64_t> doubtful;
     for (int tries = 0; tries < 200; ++tries) {
-      ShardState state = ShardState::starting;
-      if (committer.prepare(not_stopping, state, problem) &&
-          committer.commit(batches, not_stopping, problem) == FlushOutcome::committed)
-        return;
+      if (!prepare(committer)) continue;
+      if (doubtful == sequence_) return;
+      const FlushReport report = try_commit(committer, batches);
+      if (report.outcome == FlushOutcome::committed) return;
+      problem_ = report.problem;
+      doubtful.reset();
+      if (report.outcome == FlushOutcome::unknown) doubtful = sequence_ + 1;
     }
-    FAIL() << "never committed: " << problem;
+    FAIL() << "never committed: " << problem_;
   }
 
   [[nodiscard]] std::string count(const std::string& what) {
@@ -50,8 +69,14 @@ class CommitterDatabaseTest : public testing::Test {
   }
 
   std::unique_ptr<TestDatabase> database_;
+  static constexpr LaneId lane{3, 1, 0};
+
   PostgresOptions options_;
+  std::string journal_id_ = random_journal_id();
   ShardStats stats_;
+  ShardState state_ = ShardState::starting;
+  std::string problem_;
+  std::uint64_t sequence_ = 0;
 };
 
 TEST_F(CommitterDatabaseTest, stores_the_values_of_all_streams_and_moves_the_progress_once) {
@@ -74,8 +99,9 @@ TEST_F(CommitterDatabaseTest, stores_the_values_of_all_streams_and_moves_the_pro
   EXPECT_EQ(database_->value(
                 "SELECT row(id, severity, confidence, details->>'source')::text FROM diagnostic_results"),
             "(7,warning,0.75,rules)");
-  EXPECT_EQ(database_->value("SELECT row(node_id, shard, sequence)::text FROM wellhead_progress"),
-            "(\"node \"\"1\"\"\",0,1)");
+  EXPECT_EQ(
+      database_->value("SELECT row(node_id, epoch, reactor, shard, sequence)::text FROM wellhead_progress"),
+      "(\"node \"\"1\"\"\",3,1,0,1)");
   EXPECT_TRUE(batch->refused().empty());
 }
 
@@ -223,16 +249,14 @@ TEST_F(CommitterDatabaseTest, waits_for_a_stale_backend_that_may_still_commit) {
   proxy.plan({.moment = Moment::copy_done_lost, .leave_server_waiting = true});
   auto batch = test::make_batch();
   test::add_telemetry(*batch, "well-1", base_time_us, 1);
-  std::string problem;
-  ShardState state = ShardState::starting;
-  ASSERT_TRUE(committer->prepare(not_stopping, state, problem)) << problem;
-  ASSERT_EQ(committer->commit(std::vector{batch.get()}, not_stopping, problem), FlushOutcome::retry);
+  ASSERT_TRUE(prepare(*committer)) << problem_;
+  ASSERT_EQ(try_commit(*committer, {batch.get()}).outcome, FlushOutcome::unknown);
   std::jthread releaser([&proxy] {
     std::this_thread::sleep_for(std::chrono::milliseconds{500});
     proxy.release();
   });
   const auto start = std::chrono::steady_clock::now();
-  ASSERT_TRUE(committer->prepare(not_stopping, state, problem)) << problem;
+  ASSERT_TRUE(prepare(*committer)) << problem_;
   EXPECT_GT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds{300});
   EXPECT_EQ(count("telemetry"), "0");
   commit(*committer, {batch.get()});
@@ -268,34 +292,75 @@ TEST_F(CommitterDatabaseTest, survives_a_link_that_breaks_after_any_number_of_by
   EXPECT_EQ(database_->value("SELECT count(DISTINCT timestamp) FROM telemetry"), expected);
 }
 
-TEST_F(CommitterDatabaseTest, notices_another_node_of_the_same_name) {
+TEST_F(CommitterDatabaseTest, stores_nothing_when_another_process_moves_its_journals_progress) {
   auto first = make_committer();
   auto second = make_committer();
   auto batch = test::make_batch();
   test::add_telemetry(*batch, "well-1", base_time_us, 1);
   commit(*first, {batch.get()});
   commit(*second, {batch.get()});
-  std::string problem;
-  ASSERT_EQ(first->commit(std::vector{batch.get()}, not_stopping, problem), FlushOutcome::retry);
-  EXPECT_NE(problem.find("another node"), std::string::npos) << problem;
-  commit(*first, {batch.get()});
-  EXPECT_EQ(count("telemetry"), "3");
+  sequence_ = 1;  // as the first left it
+  const FlushReport report = try_commit(*first, {batch.get()});
+  EXPECT_EQ(report.outcome, FlushOutcome::blocked);
+  EXPECT_NE(report.problem.find("another process"), std::string::npos) << report.problem;
+  EXPECT_EQ(count("telemetry"), "2");
+}
+
+TEST_F(CommitterDatabaseTest, moves_all_lanes_of_a_flush_or_none) {
+  auto committer = make_committer();
+  std::vector<LaneProgress> progress{{{3, 0, 0}, 0}, {{3, 1, 0}, 0}, {{2, 0, 4}, 0}};
+  ASSERT_TRUE(committer->prepare(progress, not_stopping, state_, problem_)) << problem_;
+  auto batch = test::make_batch();
+  test::add_telemetry(*batch, "well-1", base_time_us, 1);
+  const std::vector<Batch*> batches{batch.get()};
+  std::vector<LaneMove> moves{{{3, 0, 0}, 0, 5}, {{2, 0, 4}, 0, 7}};
+  ASSERT_EQ(committer->commit({batches, moves, false}, not_stopping).outcome, FlushOutcome::committed);
+  moves = {{{3, 0, 0}, 5, 6}, {{2, 0, 4}, 6, 8}};  // the second is at 7
+  ASSERT_EQ(committer->commit({batches, moves, false}, not_stopping).outcome, FlushOutcome::blocked);
+  ASSERT_TRUE(committer->prepare(progress, not_stopping, state_, problem_)) << problem_;
+  EXPECT_EQ(progress[0].sequence, 5U);
+  EXPECT_EQ(progress[1].sequence, 0U);
+  EXPECT_EQ(progress[2].sequence, 7U);
+  EXPECT_EQ(count("telemetry"), "1");
+}
+
+TEST_F(CommitterDatabaseTest, puts_a_refused_row_into_the_dead_letter_with_the_rows_around_it) {
+  database_->execute("CREATE TABLE refused (what text)");
+  DeadLetterTable dead_letter{
+      .encode =
+          [](const RefusedRow& row, const RowHeader&, const Schema& schema, std::vector<std::byte>& tuple) {
+            const std::string bytes =
+                test::Tuple()
+                    .text(schema.name() + " " + std::to_string(row.row) + " " + row.sqlstate)
+                    .bytes();
+            const auto* first = reinterpret_cast<const std::byte*>(bytes.data());
+            tuple.insert(tuple.end(), first, first + bytes.size());
+          },
+      .copy_statement = "COPY refused (what) FROM STDIN (FORMAT binary)"};
+  auto committer = make_postgres_committer(options_, {.streams = test::shipped_schemas(),
+                                                      .owner = {.journal_id = journal_id_},
+                                                      .dead_letter = std::move(dead_letter)});
+  auto batch = test::make_batch();
+  for (int row = 0; row < 10; ++row)
+    test::add_telemetry(*batch, "well-1", base_time_us + row, row == 4 ? -1.0F : 1.0F);
+  commit(*committer, {batch.get()});
+  EXPECT_EQ(database_->value("SELECT string_agg(what, ',') FROM refused"), "telemetry 4 23514");
+  EXPECT_EQ(count("telemetry"), "9");
+  EXPECT_EQ(batch->refused().size(), 1U);
 }
 
 TEST_F(CommitterDatabaseTest, says_what_the_server_says_about_a_refused_connection_and_never_the_password) {
-  ShardState state = ShardState::starting;
-  std::string problem;
   options_.connection = database_->connection_as("nobody_of_that_name") + " password=secret-word";
-  EXPECT_FALSE(make_committer()->prepare(not_stopping, state, problem));
-  EXPECT_EQ(state, ShardState::blocked) << problem;
-  EXPECT_NE(problem.find("SQLSTATE 28"), std::string::npos) << problem;
-  EXPECT_EQ(problem.find("secret-word"), std::string::npos);
+  EXPECT_FALSE(prepare(*make_committer()));
+  EXPECT_EQ(state_, ShardState::blocked) << problem_;
+  EXPECT_NE(problem_.find("SQLSTATE 28"), std::string::npos) << problem_;
+  EXPECT_EQ(problem_.find("secret-word"), std::string::npos);
 
   options_.connection = "host=127.0.0.1 port=1 user=wellhead password=secret-word";
-  EXPECT_FALSE(make_committer()->prepare(not_stopping, state, problem));
-  EXPECT_EQ(state, ShardState::disconnected);
-  EXPECT_NE(problem.find("Connection refused"), std::string::npos) << problem;
-  EXPECT_EQ(problem.find("secret-word"), std::string::npos);
+  EXPECT_FALSE(prepare(*make_committer()));
+  EXPECT_EQ(state_, ShardState::disconnected);
+  EXPECT_NE(problem_.find("Connection refused"), std::string::npos) << problem_;
+  EXPECT_EQ(problem_.find("secret-word"), std::string::npos);
 }
 
 TEST_F(CommitterDatabaseTest, counts_the_servers_warnings) {
@@ -319,16 +384,14 @@ TEST_F(CommitterDatabaseTest, gives_up_a_silent_server_at_the_timeout_and_at_onc
   auto batch = test::make_batch();
   test::add_telemetry(*batch, "well-1", base_time_us, 1);
   auto committer = make_committer();
-  ShardState state = ShardState::starting;
-  std::string problem;
-  ASSERT_TRUE(committer->prepare(not_stopping, state, problem)) << problem;
+  ASSERT_TRUE(prepare(*committer)) << problem_;
   std::atomic<bool> stopping{false};
   std::jthread stopper([&stopping] {
     std::this_thread::sleep_for(std::chrono::milliseconds{300});
     stopping.store(true);
   });
   const auto start = std::chrono::steady_clock::now();
-  EXPECT_EQ(committer->commit(std::vector{batch.get()}, stopping, problem), FlushOutcome::retry);
+  EXPECT_EQ(try_commit(*committer, {batch.get()}, stopping).outcome, FlushOutcome::unknown);
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds{2});
   EXPECT_EQ(count("telemetry"), "0");
 }

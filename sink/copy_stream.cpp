@@ -1,6 +1,7 @@
 #include "sink/copy_stream.hpp"
 
 #include <string_view>
+#include <utility>
 
 #include "codec/copy_binary.hpp"
 
@@ -38,6 +39,18 @@ DatabaseResult<std::uint64_t> CopyStream::send(Database& database, std::span<con
     if (row + prefetch_distance < rows.size()) __builtin_prefetch(rows[row + prefetch_distance].header);
     sent = put(database, tuple_of(rows[row]));
   }
+  return end(database, std::move(sent));
+}
+
+DatabaseResult<std::uint64_t> CopyStream::send(Database& database, std::span<const std::byte> tuples) {
+  buffer_.clear();
+  bytes_sent_ = 0;
+  DatabaseResult<void> sent = put(database, bytes_of(copy_binary::header));
+  if (sent) sent = put(database, tuples);
+  return end(database, std::move(sent));
+}
+
+DatabaseResult<std::uint64_t> CopyStream::end(Database& database, DatabaseResult<void> sent) {
   if (sent) sent = put(database, bytes_of(copy_binary::trailer));
   if (sent) sent = flush(database);
   if (!sent) return std::unexpected(sent.error());

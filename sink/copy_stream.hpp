@@ -22,8 +22,11 @@ class CopyStream {
   // Sends header, the tuples of `rows` and the trailer; returns their bytes. REQUIRES the database's last
   // step was copying; the caller ends the COPY.
   [[nodiscard]] DatabaseResult<std::uint64_t> send(Database& database, std::span<const SortedRow> rows);
+  // The same with tuples that lie one behind the other.
+  [[nodiscard]] DatabaseResult<std::uint64_t> send(Database& database, std::span<const std::byte> tuples);
 
  private:
+  [[nodiscard]] DatabaseResult<std::uint64_t> end(Database& database, DatabaseResult<void> sent);
   [[nodiscard]] DatabaseResult<void> put(Database& database, std::span<const std::byte> bytes);
   [[nodiscard]] DatabaseResult<void> flush(Database& database);
 

@@ -1,20 +1,17 @@
 #include "sink/null_committer.hpp"
 
-#include "base/assert.hpp"
-
 namespace wellhead {
 
-bool NullCommitter::prepare(const std::atomic<bool>& /*stopping*/, ShardState& /*state*/,
-                            std::string& /*problem*/) {
-  return true;
+bool NullCommitter::prepare(std::span<LaneProgress> /*lanes*/, const std::atomic<bool>& /*stopping*/,
+                            ShardState& /*state*/, std::string& /*problem*/) {
+  return true;  // what the shard believes is so
 }
 
-FlushOutcome NullCommitter::commit(std::span<Batch* const> batches, const std::atomic<bool>& /*stopping*/,
-                                   std::string& /*problem*/) {
-  WELLHEAD_ASSERT(stats_ != nullptr);
-  for (const Batch* batch : batches)
-    stats_->bytes_committed.add(batch->bytes() - batch->row_count() * sizeof(RowHeader));
-  return FlushOutcome::committed;
+FlushReport NullCommitter::commit(const FlushOrder& order, const std::atomic<bool>& /*stopping*/) {
+  FlushReport report{.outcome = FlushOutcome::committed};
+  for (const Batch* batch : order.batches)
+    report.copied_bytes += batch->bytes() - batch->row_count() * sizeof(RowHeader);
+  return report;
 }
 
 }  // namespace wellhead

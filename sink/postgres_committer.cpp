@@ -1,7 +1,6 @@
 #include "sink/postgres_committer.hpp"
 
 #include <algorithm>
-#include <charconv>
 
 #include "base/assert.hpp"
 #include "base/log.hpp"
@@ -49,23 +48,18 @@ DatabaseResult<void> require_commit(const DatabaseStep& step) {
   return std::unexpected(DatabaseError{"", "the database answered COMMIT with " + step.command_tag, ""});
 }
 
-std::uint64_t number_in(const std::string& text) {
-  std::uint64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  WELLHEAD_ASSERT(error == std::errc{});
-  return number;
-}
+constexpr std::string_view synchronous = "SET LOCAL synchronous_commit = on; ";
 
 }  // namespace
 
-PostgresCommitter::PostgresCommitter(std::unique_ptr<Database> database, const std::string& node_id,
-                                     std::uint32_t shard, std::vector<SchemaPointer> streams)
+PostgresCommitter::PostgresCommitter(std::unique_ptr<Database> database, CommitterSetup setup)
     : database_(std::move(database)),
-      node_id_(node_id),
-      progress_key_(" WHERE node_id = " + sql_literal(node_id) + " AND shard = " + std::to_string(shard)),
-      shard_(shard),
-      streams_(std::move(streams)),
-      notices_(shard),
+      shard_(setup.shard),
+      streams_(std::move(setup.streams)),
+      progress_(std::move(setup.owner)),
+      asynchronous_(setup.synchronous_commit == "off"),
+      dead_letter_(std::move(setup.dead_letter)),
+      notices_(shard_),
       flush_(streams_) {
   database_->on_notice([this](const DatabaseNotice& notice) {
     if (stats_ != nullptr) stats_->server_warnings.add();
@@ -80,28 +74,34 @@ void PostgresCommitter::drop_connection() {
   database_->disconnect();
 }
 
-bool PostgresCommitter::prepare(const std::atomic<bool>& stopping, ShardState& state, std::string& problem) {
-  if (prepared_ && database_->connected()) return true;
-  drop_connection();
+bool PostgresCommitter::prepare(std::span<LaneProgress> lanes, const std::atomic<bool>& stopping,
+                                ShardState& state, std::string& problem) {
   database_->interrupt_with(&stopping);
   Step step;
-  if (auto connected = database_->connect(); !connected) {
-    const ErrorKind kind = classify_sqlstate(connected.error().sqlstate);
-    step =
-        std::unexpected(Failure{kind, kind == ErrorKind::operator_needed ? explain_blocked(connected.error())
-                                                                         : explain(connected.error())});
+  const bool connects = !prepared_ || !database_->connected();
+  if (connects) {
+    drop_connection();
+    step = connect();
+    if (step) step = check_streams();
   }
-  if (step) step = check_streams();
-  if (step) step = resume();
+  if (step) step = read_progress(lanes);
   if (step) {
     prepared_ = true;
-    if (stats_ != nullptr) stats_->connects.add();
+    if (connects && stats_ != nullptr) stats_->connects.add();
     return true;
   }
-  database_->disconnect();
+  drop_connection();
   state = step.error().kind == ErrorKind::operator_needed ? ShardState::blocked : ShardState::disconnected;
   problem = std::move(step.error().problem);
   return false;
+}
+
+PostgresCommitter::Step PostgresCommitter::connect() {
+  const auto connected = database_->connect();
+  if (connected) return {};
+  const ErrorKind kind = classify_sqlstate(connected.error().sqlstate);
+  return std::unexpected(Failure{kind, kind == ErrorKind::operator_needed ? explain_blocked(connected.error())
+                                                                          : explain(connected.error())});
 }
 
 PostgresCommitter::Step PostgresCommitter::check_streams() {
@@ -112,78 +112,77 @@ PostgresCommitter::Step PostgresCommitter::check_streams() {
   return std::unexpected(Failure{ErrorKind::operator_needed, joined(*problems)});
 }
 
-PostgresCommitter::Step PostgresCommitter::resume() {
-  const std::string table(progress_table);
-  auto rows = database_->query(
-      "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '" + std::string(resume_lock_timeout) +
-      "'; INSERT INTO " + table + " (node_id, shard, sequence, updated_at) VALUES (" + sql_literal(node_id_) +
-      ", " + std::to_string(shard_) + ", 0, now()) ON CONFLICT (node_id, shard) DO NOTHING; " +
-      "SELECT GREATEST(sequence, 0) FROM " + table + progress_key_ + " FOR UPDATE; COMMIT");
-  if (!rows) {
-    const DatabaseError& error = rows.error();
-    if (error.sqlstate == lock_not_available)
-      return std::unexpected(Failure{ErrorKind::retry,
-                                     "an earlier connection's transaction has not ended yet; waiting "
-                                     "for it, because it may still commit"});
-    return std::unexpected(Failure{classify_sqlstate(error.sqlstate), explain(error)});
+PostgresCommitter::Step PostgresCommitter::read_progress(std::span<LaneProgress> lanes) {
+  std::string statements = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '" +
+                           std::string(resume_lock_timeout) + "'; ";
+  if (asynchronous_) statements += synchronous;
+  // One shard does it for all: the garbage is nobody's any more.
+  if (shard_ == 0) statements += progress_.delete_statement() + "; ";
+  auto rows = database_->query(statements + progress_.insert_statement(lanes) + "; " +
+                               progress_.select_statement(lanes) + "; COMMIT");
+  if (rows) {
+    ProgressTable::read(*rows, lanes);
+    return {};
   }
-  WELLHEAD_ASSERT(rows->size() == 1 && rows->front().size() == 1 && rows->front()[0]);
-  return resolve(number_in(*rows->front()[0]));
+  const DatabaseError& error = rows.error();
+  if (error.sqlstate == lock_not_available)
+    return std::unexpected(Failure{ErrorKind::retry,
+                                   "an earlier connection's transaction has not ended yet; waiting "
+                                   "for it, because it may still commit"});
+  const ErrorKind kind = classify_sqlstate(error.sqlstate);
+  return std::unexpected(
+      Failure{kind, kind == ErrorKind::operator_needed ? explain_blocked(error) : explain(error)});
 }
 
-PostgresCommitter::Step PostgresCommitter::resolve(std::uint64_t found) {
-  if (sequence_ && found < *sequence_)
-    log::error(
-        "the database's progress went back: rows that were acknowledged are missing from it; it was restored "
-        "from a backup, or a replica that lagged took over",
-        {{"shard", shard_}, {"sequence_known", *sequence_}, {"sequence_found", found}});
-  if (unresolved_ && found > unresolved_->sequence)
-    return std::unexpected(Failure{ErrorKind::operator_needed,
-                                   "another node writes under the name \"" + node_id_ +
-                                       "\", so it cannot be told whether this node's last rows are stored: "
-                                       "give each node its own node id; "
-                                       "these rows are not acknowledged, and this node must be restarted"});
-  if (unresolved_ && found == unresolved_->sequence) resolved_committed_ = true;
-  if (unresolved_ && found < unresolved_->sequence) unresolved_.reset();
-  sequence_ = found;
-  return {};
-}
-
-// The first statements of every flush's transaction.
-std::string PostgresCommitter::opening() const {
+// The first statements of every flush's transaction; the last of them moves the progress.
+std::string PostgresCommitter::opening(const FlushOrder& order) const {
   std::string statements = "BEGIN ISOLATION LEVEL READ COMMITTED; ";
+  if (asynchronous_ && order.durable) statements += synchronous;
   if (!chunks_known_) statements += chunk_lock;
-  const std::string previous = std::to_string(*sequence_);
-  const std::string next = std::to_string(*sequence_ + 1);
-  statements += "UPDATE " + std::string(progress_table) + " SET sequence = " + next + ", updated_at = now()" +
-                progress_key_ + " AND sequence = " + previous + "; ";
-  return statements;
+  return statements + progress_.move_statement(order.moves);
 }
 
-DatabaseResult<void> PostgresCommitter::take_progress(const DatabaseStep& step) {
-  if (step.rows_updated == 1) return {};
+DatabaseResult<void> PostgresCommitter::take_progress(const DatabaseStep& step, const FlushOrder& order) {
+  if (step.rows_updated == order.moves.size()) return {};
+  foreign_writer_ = true;
   // Dropping the connection rolls back what this transaction has done so far, which is nothing.
   database_->disconnect();
-  return std::unexpected(
-      DatabaseError{"",
-                    "another node writes under the name \"" + node_id_ +
-                        "\", or the progress row was changed by hand: give each node its own id",
-                    ""});
+  return std::unexpected(DatabaseError{"",
+                                       "another process moves the progress of this node's journal in "
+                                       "wellhead_progress, or it was changed by hand; nothing was stored, so "
+                                       "that no row is stored twice; stop the other process, and restart "
+                                       "this node",
+                                       ""});
 }
 
-DatabaseResult<void> PostgresCommitter::commit_fast() {
-  std::string statements = opening();
+// Behind the reply to its first statements this transaction holds its progress rows, so that a connection
+// that takes over waits for its end. A COMMIT in the same message could happen behind the other's back.
+DatabaseResult<void> PostgresCommitter::commit_moves(const FlushOrder& order) {
+  auto step = database_->run(opening(order));
+  if (!step) return std::unexpected(step.error());
+  if (auto taken = take_progress(*step, order); !taken) return taken;
+  return finish();
+}
+
+DatabaseResult<void> PostgresCommitter::finish() {
+  committing_ = true;
+  auto step = database_->run("COMMIT");
+  if (!step) return std::unexpected(step.error());
+  return require_commit(*step);
+}
+
+DatabaseResult<void> PostgresCommitter::commit_fast(const FlushOrder& order) {
+  std::string statements = opening(order);
   std::size_t copies_left = 0;
   for (std::size_t stream = 0; stream < streams_.size(); ++stream) {
     if (flush_.rows(stream).empty()) continue;
-    statements += streams_[stream]->copy_statement() + "; ";
+    statements += "; " + streams_[stream]->copy_statement();
     ++copies_left;
   }
-  statements += "COMMIT";
   bad_stream_ = 0;
-  auto step = database_->run(statements);
+  auto step = database_->run(statements + "; COMMIT");
   if (step)
-    if (auto taken = take_progress(*step); !taken) return taken;
+    if (auto taken = take_progress(*step, order); !taken) return taken;
   for (std::size_t stream = 0; step && stream < streams_.size(); ++stream) {
     const auto rows = flush_.rows(stream);
     if (rows.empty()) continue;
@@ -193,82 +192,100 @@ DatabaseResult<void> PostgresCommitter::commit_fast() {
     if (!sent) return std::unexpected(sent.error());
     bytes_ += *sent;
     // From here on the COMMIT may happen without this side hearing of it.
-    if (--copies_left == 0) unresolved_ = Unresolved{*sequence_ + 1, {}, bytes_};
+    committing_ = --copies_left == 0;
     step = database_->copy_end();
   }
   if (!step) return std::unexpected(step.error());
   return require_commit(*step);
 }
 
-DatabaseResult<void> PostgresCommitter::commit_salvaging() {
+DatabaseResult<void> PostgresCommitter::commit_salvaging(const FlushOrder& order) {
   refusals_.clear();
-  auto step = database_->run(opening() + std::string(Salvage::preparation));
+  auto step = database_->run(opening(order) + "; " + std::string(Salvage::preparation));
   if (!step) return std::unexpected(step.error());
-  if (auto taken = take_progress(*step); !taken) return taken;
+  if (auto taken = take_progress(*step, order); !taken) return taken;
   Salvage salvage(*database_);
   for (std::size_t stream = 0; stream < streams_.size(); ++stream) {
     const auto rows = flush_.rows(stream);
     const auto line = stream == bad_stream_ ? bad_line_ : std::nullopt;
     if (auto put = salvage.put(*streams_[stream], rows, line, refusals_); !put) return put;
   }
-  unresolved_ = Unresolved{*sequence_ + 1, refusals_, salvage.bytes_copied()};
-  step = database_->run("COMMIT");
+  bytes_ = salvage.bytes_copied();
+  tell_batches(order.batches);
+  if (auto stored = store_dead_letters(order.batches); !stored) return stored;
+  return finish();
+}
+
+// In the order of the rows, which is the order a batch's refused() is read in.
+void PostgresCommitter::tell_batches(std::span<Batch* const> batches) {
+  std::ranges::sort(refusals_, {}, &Refusal::arrival);
+  for (const Refusal& refusal : refusals_) {
+    const Flush::Place place = flush_.place_of(refusal.arrival);
+    batches[place.batch]->refused().push_back(
+        {place.row, refusal.header->record_index, refusal.sqlstate, refusal.message});
+  }
+}
+
+DatabaseResult<void> PostgresCommitter::store_dead_letters(std::span<Batch* const> batches) {
+  if (!dead_letter_.encode || refusals_.empty()) return {};
+  std::vector<std::byte> tuples;
+  std::vector<std::size_t> told(batches.size(), 0);
+  for (const Refusal& refusal : refusals_) {
+    const std::size_t batch = flush_.place_of(refusal.arrival).batch;
+    const RefusedRow& row = batches[batch]->refused()[told[batch]++];
+    dead_letter_.encode(row, *refusal.header, *streams_[refusal.header->stream], tuples);
+  }
+  auto step = database_->run(dead_letter_.copy_statement);
   if (!step) return std::unexpected(step.error());
-  return require_commit(*step);
+  auto sent = copy_stream_.send(*database_, tuples);
+  if (!sent) return std::unexpected(sent.error());
+  step = database_->copy_end();
+  if (!step) return std::unexpected(step.error());
+  return {};
 }
 
 void PostgresCommitter::roll_back() {
   // The server has answered: whatever was open is known to be not committed.
-  unresolved_.reset();
+  committing_ = false;
   if (!database_->in_transaction()) return;
   [[maybe_unused]] const auto done =
       database_->run("ROLLBACK");  // where it fails, the connection is gone as well
 }
 
-FlushOutcome PostgresCommitter::commit(std::span<Batch* const> batches, const std::atomic<bool>& stopping,
-                                       std::string& problem) {
-  WELLHEAD_ASSERT(prepared_ && sequence_);
+FlushReport PostgresCommitter::commit(const FlushOrder& order, const std::atomic<bool>& stopping) {
+  WELLHEAD_ASSERT(prepared_ && !order.moves.empty());
   database_->interrupt_with(&stopping);
-  flush_.assign(batches);
-  if (resolved_committed_) return committed(batches);
-  if (flush_.row_count() == 0) return FlushOutcome::committed;
+  flush_.assign(order.batches);
   chunks_known_ = chunk_guard_.knows(flush_);
   bytes_ = 0;
-  auto done = commit_fast();
+  committing_ = false;
+  foreign_writer_ = false;
+  auto done = flush_.row_count() == 0 ? commit_moves(order) : commit_fast(order);
   if (!done && database_->connected() &&
       classify_sqlstate(done.error().sqlstate) == ErrorKind::rows_refused) {
     bad_line_ = copy_line_from(done.error().context);
     roll_back();
-    done = commit_salvaging();
+    done = commit_salvaging(order);
   }
-  if (!done) return failed(done.error(), problem);
-  return committed(batches);
-}
-
-FlushOutcome PostgresCommitter::committed(std::span<Batch* const> batches) {
-  WELLHEAD_ASSERT(unresolved_);
-  std::ranges::sort(unresolved_->refusals, {}, &Refusal::arrival);
-  for (Refusal& refusal : unresolved_->refusals) {
-    const Flush::Place place = flush_.place_of(refusal.arrival);
-    Batch& batch = *batches[place.batch];
-    batch.refused().push_back(
-        {place.row, refusal.record_index, std::move(refusal.sqlstate), std::move(refusal.message)});
-  }
-  if (stats_ != nullptr) stats_->bytes_committed.add(unresolved_->bytes);
-  sequence_ = unresolved_->sequence;
-  unresolved_.reset();
-  resolved_committed_ = false;
+  if (!done) return failed(done.error());
   chunk_guard_.remember();
-  return FlushOutcome::committed;
+  return {FlushOutcome::committed, bytes_, ""};
 }
 
-FlushOutcome PostgresCommitter::failed(const DatabaseError& error, std::string& problem) {
+FlushReport PostgresCommitter::failed(const DatabaseError& error) {
   if (database_->connected()) roll_back();
-  const bool blocked = classify_sqlstate(error.sqlstate) == ErrorKind::operator_needed;
-  problem = blocked ? explain_blocked(error) : explain(error);
+  FlushReport report{FlushOutcome::retry, bytes_, explain(error)};
+  if (committing_) {
+    report.outcome = FlushOutcome::unknown;
+  } else if (foreign_writer_) {
+    report.outcome = FlushOutcome::blocked;
+  } else if (classify_sqlstate(error.sqlstate) == ErrorKind::operator_needed) {
+    report.outcome = FlushOutcome::blocked;
+    report.problem = explain_blocked(error);
+  }
   // A new connection checks the catalog again, and its sentence says best what is wrong.
   drop_connection();
-  return blocked ? FlushOutcome::blocked : FlushOutcome::retry;
+  return report;
 }
 
 bool PostgresCommitter::idle_check() {
@@ -277,10 +294,11 @@ bool PostgresCommitter::idle_check() {
   return false;
 }
 
-std::unique_ptr<Committer> make_postgres_committer(const PostgresOptions& options, std::uint32_t shard,
-                                                   std::vector<SchemaPointer> streams) {
-  auto database = std::make_unique<PgDatabase>(options, "wellhead/shard-" + std::to_string(shard));
-  return std::make_unique<PostgresCommitter>(std::move(database), options.node_id, shard, std::move(streams));
+std::unique_ptr<Committer> make_postgres_committer(const PostgresOptions& options, CommitterSetup setup) {
+  setup.owner.node_id = options.node_id;
+  setup.synchronous_commit = options.synchronous_commit;
+  auto database = std::make_unique<PgDatabase>(options, "wellhead/shard-" + std::to_string(setup.shard));
+  return std::make_unique<PostgresCommitter>(std::move(database), std::move(setup));
 }
 
 }  // namespace wellhead

@@ -1,43 +1,63 @@
-// Commits flushes to PostgreSQL, each in one transaction that also moves this shard's row in
+// Commits flushes to PostgreSQL, each in one transaction that also moves the flush's lanes in
 // wellhead_progress:
 //
-//   BEGIN; UPDATE wellhead_progress SET sequence = N …; COPY … ; COPY … ; COMMIT      (one message, two round
-//   trips)
+//   BEGIN; UPDATE wellhead_progress …; COPY … ; COPY … ; COMMIT      (one message, two round trips)
 //
 // A connection that breaks behind the last COPY leaves open whether the COMMIT happened. The next connection
-// reads the sequence FOR UPDATE: the stale backend, if it still runs, holds that row's lock since before its
-// first COPY byte, so the read waits for its end. N there: committed. N - 1: not, and the flush is sent
-// again. Never lost, never doubled.
+// reads the lanes FOR UPDATE: the stale backend, if it still runs, holds those rows' locks since before its
+// first COPY byte, so the read waits for its end, and then tells. Never lost, never doubled.
+//
+// That read's own commit is synchronous. It is younger than every commit it saw, and the log is written in
+// order, so from then on a crash cannot undo what was read.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "sink/chunk_guard.hpp"
+#include "sink/committer.hpp"
 #include "sink/copy_stream.hpp"
 #include "sink/database.hpp"
 #include "sink/flush.hpp"
 #include "sink/notice_log.hpp"
 #include "sink/postgres_options.hpp"
+#include "sink/progress.hpp"
 #include "sink/salvage.hpp"
-#include "sink/shard.hpp"
 #include "sink/sqlstate.hpp"
 
 namespace wellhead {
 
+// Where refused rows go, in the transaction of the rows around them.
+struct DeadLetterTable {
+  // Appends a COPY tuple of the table for a row of `schema` that the database refused; its own tuple lies
+  // behind its header.
+  using Encoder = std::function<void(const RefusedRow&, const RowHeader&, const Schema& schema,
+                                     std::vector<std::byte>& tuple)>;
+  Encoder encode = nullptr;         // none: refused rows are only counted
+  std::string copy_statement = {};  // COPY … FROM STDIN (FORMAT binary)
+};
+
+// What a committer needs besides its connection.
+struct CommitterSetup {
+  std::uint32_t shard = 0;
+  std::vector<SchemaPointer> streams = {};  // streams[i]->index() == i
+  ProgressOwner owner = {};
+  std::string synchronous_commit = "on";  // what the sessions run with
+  DeadLetterTable dead_letter = {};
+};
+
 class PostgresCommitter final : public Committer {
  public:
-  // REQUIRES streams[i]->index() == i.
-  PostgresCommitter(std::unique_ptr<Database> database, const std::string& node_id, std::uint32_t shard,
-                    std::vector<SchemaPointer> streams);
+  PostgresCommitter(std::unique_ptr<Database> database, CommitterSetup setup);
 
   void attach(ShardStats& stats) override { stats_ = &stats; }
-  [[nodiscard]] bool prepare(const std::atomic<bool>& stopping, ShardState& state,
-                             std::string& problem) override;
-  [[nodiscard]] FlushOutcome commit(std::span<Batch* const> batches, const std::atomic<bool>& stopping,
-                                    std::string& problem) override;
+  [[nodiscard]] bool always_durable() const noexcept override { return !asynchronous_; }
+  [[nodiscard]] bool prepare(std::span<LaneProgress> lanes, const std::atomic<bool>& stopping,
+                             ShardState& state, std::string& problem) override;
+  [[nodiscard]] FlushReport commit(const FlushOrder& order, const std::atomic<bool>& stopping) override;
   [[nodiscard]] bool idle_check() override;
 
  private:
@@ -48,54 +68,48 @@ class PostgresCommitter final : public Committer {
   };
   using Step = std::expected<void, Failure>;
 
-  // A flush that was tried and whose outcome is open.
-  struct Unresolved {
-    std::uint64_t sequence;
-    std::vector<Refusal> refusals;
-    std::uint64_t bytes;
-  };
-
+  [[nodiscard]] Step connect();
   [[nodiscard]] Step check_streams();
-  [[nodiscard]] Step resume();
-  [[nodiscard]] Step resolve(std::uint64_t found);
+  [[nodiscard]] Step read_progress(std::span<LaneProgress> lanes);
 
-  [[nodiscard]] std::string opening() const;
-  [[nodiscard]] DatabaseResult<void> commit_fast();
-  [[nodiscard]] DatabaseResult<void> commit_salvaging();
-  [[nodiscard]] DatabaseResult<void> take_progress(const DatabaseStep& step);
-  [[nodiscard]] FlushOutcome committed(std::span<Batch* const> batches);
-  [[nodiscard]] FlushOutcome failed(const DatabaseError& error, std::string& problem);
+  [[nodiscard]] std::string opening(const FlushOrder& order) const;
+  [[nodiscard]] DatabaseResult<void> commit_moves(const FlushOrder& order);
+  [[nodiscard]] DatabaseResult<void> commit_fast(const FlushOrder& order);
+  [[nodiscard]] DatabaseResult<void> commit_salvaging(const FlushOrder& order);
+  [[nodiscard]] DatabaseResult<void> take_progress(const DatabaseStep& step, const FlushOrder& order);
+  [[nodiscard]] DatabaseResult<void> finish();
+  void tell_batches(std::span<Batch* const> batches);
+  [[nodiscard]] DatabaseResult<void> store_dead_letters(std::span<Batch* const> batches);
+  [[nodiscard]] FlushReport failed(const DatabaseError& error);
   void roll_back();
   void drop_connection();
 
   const std::unique_ptr<Database> database_;
-  const std::string node_id_;
-  const std::string progress_key_;  // WHERE … of this shard's row
   const std::uint32_t shard_;
   const std::vector<SchemaPointer> streams_;
+  const ProgressTable progress_;
+  const bool asynchronous_;
+  const DeadLetterTable dead_letter_;
   NoticeLog notices_;
   ShardStats* stats_ = nullptr;
 
   bool prepared_ = false;
-  std::optional<std::uint64_t>
-      sequence_;  // of the last flush known to be committed; none before the first connection
-  std::optional<Unresolved> unresolved_;
-  bool resolved_committed_ = false;  // the unresolved flush turned out to be committed
-
   Flush flush_;
   CopyStream copy_stream_;
   ChunkGuard chunk_guard_;
   bool chunks_known_ = false;
   std::vector<Refusal> refusals_;
   std::uint64_t bytes_ = 0;
+  bool committing_ = false;      // the COMMIT may happen without this side hearing of it
+  bool foreign_writer_ = false;  // the progress is not where this node left it
   // Where the fast way failed for its data.
   std::size_t bad_stream_ = 0;
   std::optional<std::uint64_t> bad_line_;
 };
 
-// With a libpq connection of its own. REQUIRES validate(options).
+// With a libpq connection of its own. REQUIRES validate(options). Takes the owner's node id and the sessions'
+// synchronous_commit from the options.
 [[nodiscard]] std::unique_ptr<Committer> make_postgres_committer(const PostgresOptions& options,
-                                                                 std::uint32_t shard,
-                                                                 std::vector<SchemaPointer> streams);
+                                                                 CommitterSetup setup);
 
 }  // namespace wellhead

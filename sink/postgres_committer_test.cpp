@@ -20,35 +20,56 @@ using test::SimulatedServer;
 
 const std::atomic<bool> not_stopping{false};
 
+constexpr LaneId lane{1, 0, 0};
+
+// Commits flushes one after another, as a shard with one lane does.
 struct Node {
-  Node() {
+  explicit Node(DeadLetterTable dead_letter = {}) {
     auto owned = std::make_unique<SimulatedServer>(schemas);
     server = owned.get();
-    committer = std::make_unique<PostgresCommitter>(std::move(owned), "node", 0, schemas);
+    committer = std::make_unique<PostgresCommitter>(
+        std::move(owned), CommitterSetup{.streams = schemas,
+                                         .owner = {.journal_id = "journal", .node_id = "node"},
+                                         .dead_letter = std::move(dead_letter)});
+  }
+
+  // True when `wanted` is where the database stands, after a connection to ask it.
+  [[nodiscard]] bool prepare() {
+    std::vector<LaneProgress> progress{{lane, 0}};
+    const bool ready = committer->prepare(progress, not_stopping, state, problem);
+    if (ready) found = progress.front().sequence;
+    return ready;
+  }
+
+  [[nodiscard]] FlushReport try_commit(const std::vector<Batch*>& batches, bool durable = false) {
+    const std::vector<LaneMove> moves{{lane, sequence, sequence + 1}};
+    for (Batch* batch : batches) batch->refused().clear();
+    return committer->commit({batches, moves, durable}, not_stopping);
   }
 
   // True when it is committed within a few tries.
   [[nodiscard]] bool commit(const std::vector<Batch*>& batches) {
+    FlushOutcome last = FlushOutcome::retry;
     for (int tries = 0; tries < 4; ++tries) {
-      ShardState state = ShardState::starting;
-      if (committer->prepare(not_stopping, state, problem) &&
-          committer->commit(batches, not_stopping, problem) == FlushOutcome::committed)
-        return true;
+      if (!prepare()) continue;
+      if (found == sequence + 1 && last == FlushOutcome::unknown) return ++sequence != 0;
+      EXPECT_EQ(found, sequence);
+      const FlushReport report = try_commit(batches);
+      last = report.outcome;
+      problem = report.problem;
+      if (last == FlushOutcome::committed) return ++sequence != 0;
     }
     return false;
   }
 
-  [[nodiscard]] std::vector<std::string> rows() const {
-    std::vector<std::string> all;
-    for (const auto& [table, stored] : server->committed.tables)
-      all.insert(all.end(), stored.begin(), stored.end());
-    std::ranges::sort(all);
-    return all;
-  }
+  [[nodiscard]] std::vector<std::string> rows() const { return server->committed.rows(); }
 
   std::vector<SchemaPointer> schemas = test::shipped_schemas();
   SimulatedServer* server;
   std::unique_ptr<PostgresCommitter> committer;
+  std::uint64_t sequence = 0;
+  std::uint64_t found = 0;
+  ShardState state = ShardState::starting;
   std::string problem;
 };
 
@@ -95,7 +116,7 @@ void break_every_call(bool after_effect) {
     }
     std::ranges::sort(expected);
     EXPECT_EQ(node.rows(), expected);
-    EXPECT_EQ(node.server->committed.sequence, 3U);
+    EXPECT_EQ(node.server->committed.progress.at(lane), 3U);
     broke = node.server->calls > call;
   }
   EXPECT_GT(cases, 30);
@@ -150,42 +171,74 @@ TEST(PostgresCommitterTest, finds_a_few_bad_rows_of_many_with_a_few_copies) {
   }
 }
 
-TEST(PostgresCommitterTest, goes_on_when_the_database_came_back_from_a_backup) {
+TEST(PostgresCommitterTest, stores_nothing_when_the_progress_is_not_where_this_node_left_it) {
   Node node;
   auto batch = test::make_batch();
   add(*batch, 1, false);
   ASSERT_TRUE(node.commit({batch.get()}));
-  ASSERT_TRUE(node.commit({batch.get()}));
-  node.server->committed = {};
-  node.server->break_at = node.server->calls;
-  ASSERT_TRUE(node.commit({batch.get()})) << node.problem;
+  node.server->committed.progress[lane] = 7;
+  const FlushReport report = node.try_commit({batch.get()});
+  EXPECT_EQ(report.outcome, FlushOutcome::blocked);
+  EXPECT_NE(report.problem.find("another process"), std::string::npos) << report.problem;
   EXPECT_EQ(node.rows().size(), 1U);
-  EXPECT_EQ(node.server->committed.sequence, 1U);
+  ASSERT_TRUE(node.prepare());
+  EXPECT_EQ(node.found, 7U);
 }
 
-TEST(PostgresCommitterTest, never_guesses_when_another_node_hides_the_outcome) {
+TEST(PostgresCommitterTest, moves_the_progress_of_a_flush_without_rows_under_its_lock) {
   Node node;
   auto batch = test::make_batch();
-  add(*batch, 1, false);
+  ASSERT_TRUE(node.prepare());
+  const int calls_before = node.server->calls;
   ASSERT_TRUE(node.commit({batch.get()}));
-  // Run, data, end of the COPY: the answer to the third is lost, and another node commits five flushes
-  // meanwhile.
-  node.server->break_at = node.server->calls + 2;
-  node.server->break_after_effect = true;
-  ASSERT_EQ(node.committer->commit(std::vector{batch.get()}, not_stopping, node.problem),
-            FlushOutcome::retry);
-  node.server->committed.sequence += 5;
-  ShardState state = ShardState::starting;
-  EXPECT_FALSE(node.committer->prepare(not_stopping, state, node.problem));
-  EXPECT_EQ(state, ShardState::blocked);
-  EXPECT_NE(node.problem.find("another node"), std::string::npos) << node.problem;
+  EXPECT_EQ(node.server->committed.progress.at(lane), 1U);
+  // To ask where it stands, to move, to commit: the COMMIT waits for the reply that says the lock is held.
+  EXPECT_EQ(node.server->calls, calls_before + 3);
 }
 
-TEST(PostgresCommitterTest, has_nothing_to_send_for_a_flush_without_rows) {
-  Node node;
-  auto batch = test::make_batch();
-  ASSERT_TRUE(node.commit({batch.get()}));
-  EXPECT_EQ(node.server->committed.sequence, 0U);
+TEST(PostgresCommitterTest, removes_the_progress_of_epochs_the_journal_has_forgotten) {
+  const std::vector<SchemaPointer> schemas = test::shipped_schemas();
+  for (const std::uint32_t shard : {1U, 0U}) {
+    auto owned = std::make_unique<SimulatedServer>(schemas);
+    test::ServerState& stored = owned->committed;
+    stored.progress = {{{3, 0, 0}, 5}, {{4, 0, 1}, 6}};
+    PostgresCommitter committer(
+        std::move(owned), CommitterSetup{.shard = shard,
+                                         .streams = schemas,
+                                         .owner = {.journal_id = "j", .node_id = "n", .epoch_oldest = 4}});
+    std::vector<LaneProgress> progress{{{5, 0, shard}, 0}};
+    ShardState state = ShardState::starting;
+    std::string problem;
+    ASSERT_TRUE(committer.prepare(progress, not_stopping, state, problem)) << problem;
+    EXPECT_EQ(stored.progress.contains({3, 0, 0}), shard != 0);  // one shard does it for all
+    EXPECT_TRUE(stored.progress.contains({4, 0, 1}));
+    EXPECT_TRUE(stored.progress.contains({5, 0, shard}));
+  }
+}
+
+TEST(PostgresCommitterTest, puts_refused_rows_into_the_dead_letter_with_their_neighbours_transaction) {
+  std::vector<std::string> told;
+  DeadLetterTable dead_letter{.encode =
+                                  [&told](const RefusedRow& row, const RowHeader& header,
+                                          const Schema& schema, std::vector<std::byte>& tuple) {
+                                    told.push_back(schema.name() + " " + std::to_string(row.row) + " " +
+                                                   std::to_string(header.record_index) + " " + row.sqlstate);
+                                    const std::string bytes = test::Tuple().text(told.back()).bytes();
+                                    const auto* first = reinterpret_cast<const std::byte*>(bytes.data());
+                                    tuple.insert(tuple.end(), first, first + bytes.size());
+                                  },
+                              .copy_statement = "COPY \"dead_letter\" (\"what\") FROM STDIN (FORMAT binary)"};
+  Node node(std::move(dead_letter));
+  node.server->refuses = is_bad;
+  auto first = test::make_batch();
+  auto second = test::make_batch();
+  for (int row = 0; row < 6; ++row) add(*first, row, row == 3);   // 3 is of esp_telemetry
+  for (int row = 0; row < 6; ++row) add(*second, row, row == 2);  // 2 is of telemetry
+  ASSERT_TRUE(node.commit({first.get(), second.get()})) << node.problem;
+  EXPECT_EQ(told, (std::vector<std::string>{"esp_telemetry 3 3 23514", "telemetry 2 2 23514"}));
+  EXPECT_EQ(node.server->committed.tables.at("\"dead_letter\"").size(), 2U);
+  EXPECT_EQ(node.rows().size(), 12U);
+  EXPECT_EQ(first->refused().size(), 1U);
 }
 
 }  // namespace

@@ -110,7 +110,7 @@ DatabaseResult<void> Salvage::put(const Schema& schema, std::span<const SortedRo
       search.narrow(count, copy_line_from(error.context));
     } else {
       const SortedRow& row = rows[search.position()];
-      refusals.push_back({row.arrival, row.header->record_index, error.sqlstate, error.message});
+      refusals.push_back({row.arrival, row.header, error.sqlstate, error.message});
       search.refused();
     }
   }

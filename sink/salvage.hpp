@@ -23,8 +23,8 @@
 namespace wellhead {
 
 struct Refusal {
-  std::uint32_t arrival;       // SortedRow::arrival
-  std::uint32_t record_index;  // RowHeader::record_index
+  std::uint32_t arrival;    // SortedRow::arrival
+  const RowHeader* header;  // the row itself, in its batch
   std::string sqlstate;
   std::string message;
 };

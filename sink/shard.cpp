@@ -5,6 +5,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <ctime>
 #include <limits>
@@ -19,6 +20,7 @@ using std::chrono::nanoseconds;
 using std::chrono::steady_clock;
 
 constexpr nanoseconds never = nanoseconds::max();
+constexpr std::size_t receive_burst = 64;
 // A deadline may be any time, one that a clock cannot add up to as well.
 constexpr nanoseconds join_slice = std::chrono::minutes{1};
 
@@ -38,32 +40,21 @@ void poll_for(int fd, nanoseconds longest) {
 
 }  // namespace
 
-const char* to_string(ShardState state) noexcept {
-  switch (state) {
-    case ShardState::starting:
-      return "starting";
-    case ShardState::ready:
-      return "ready";
-    case ShardState::disconnected:
-      return "disconnected";
-    case ShardState::blocked:
-      return "blocked";
-    case ShardState::stopped:
-      return "stopped";
-  }
-  return "unknown";
-}
-
 Shard::Shard(std::uint32_t index, FlushOptions options, std::unique_ptr<Committer> committer,
-             std::span<Mailbox* const> returns, const Clock& clock, int cpu)
+             std::span<Mailbox* const> returns, const Clock& clock, int cpu, LaneBoard& board,
+             Journal* journal, StreamMaps maps)
     : index_(index),
       options_(options),
       committer_(std::move(committer)),
       returns_(returns.begin(), returns.end()),
       clock_(clock),
       cpu_(cpu),
+      journaled_(journal != nullptr),
       deadline_ns_(std::numeric_limits<std::int64_t>::max()),
+      lanes_(index, options, board, journal, std::move(maps), stats_),
+      mailbox_empty_(now()),
       backoff_(backoff_seed(index, clock)) {
+  WELLHEAD_ASSERT(journal == nullptr || journal->epoch() == board.epoch());
   senders_.reserve(returns_.size());
   for (Mailbox* mailbox : returns_) senders_.emplace_back(*mailbox);
   committer_->attach(stats_);
@@ -141,80 +132,133 @@ void Shard::run() {
   set_up_thread();
   mailbox_empty_ = now();
   for (;;) {
-    gather();
-    if (stop_requested()) {
-      if (flush_.empty()) break;
-      if (until_deadline() <= nanoseconds::zero() || give_up_.load(std::memory_order_acquire)) break;
-    }
-    if (!prepared_ && now() >= retry_at_) try_prepare();
-    if (prepared_ && flush_due()) {
-      try_commit();
-      continue;
-    }
-    if (prepared_ && flush_.empty() && now() >= idle_check_at_) check_idle();
-    sleep();
+    const ShardStep done = step();
+    if (done.work == ShardWork::stopped) break;
+    if (done.wait > nanoseconds::zero()) sleep(done.wait);
   }
-  abandon_rest();
-  change_state(ShardState::stopped, "");
   const std::lock_guard lock(finished_mutex_);
   finished_ = true;
   finished_changed_.notify_all();
 }
 
-bool Shard::flush_full() const noexcept {
-  return tried_ || flush_rows_ >= options_.rows_max || flush_bytes_ >= options_.bytes_max;
+ShardStep Shard::step() {
+  receive();
+  if (stop_requested() && stop_now()) {
+    abandon_rest();
+    change_state(ShardState::stopped, "");
+    return {ShardWork::stopped, never};
+  }
+  const ShardWork done = work();
+  stats_.lag.set(static_cast<std::int64_t>(lanes_.lag()));
+  const bool again = done != ShardWork::nothing && done != ShardWork::failed;
+  return {done, again ? nanoseconds::zero() : std::max(nanoseconds::zero(), time_to_next_event())};
 }
 
-void Shard::gather() {
-  while (!flush_full()) {
-    Batch* batch = nullptr;
-    if (mailbox_.take(std::span(&batch, 1)) == 0) {
-      mailbox_empty_ = now();
-      return;
-    }
-    // What is found after a commit has waited since some moment of it; the linger counts from its beginning.
-    if (flush_.empty()) flush_since_ = mailbox_empty_;
-    flush_.push_back(batch);
-    flush_rows_ += batch->row_count();
-    flush_bytes_ += batch->bytes();
+// A batch that is durable by observe() and is not in the mailbox behind it was left out by its reactor.
+void Shard::receive() {
+  lanes_.observe();
+  std::array<Batch*, receive_burst> batches;
+  while (const std::size_t count = mailbox_.take(batches))
+    for (Batch* batch : std::span(batches).first(count)) lanes_.arrive(batch, mailbox_empty_);
+  lanes_.release_late(done_);
+  give_back_done();
+  // What is found after a commit has waited since some moment of it; the linger counts from its beginning.
+  mailbox_empty_ = now();
+}
+
+ShardWork Shard::work() {
+  if (!prepared_) return now() >= retry_at_ ? try_prepare() : ShardWork::nothing;
+  // When stopping, what is not in memory stays in the journal.
+  if (auto gathered = lanes_.gather(!stop_requested(), now()); !gathered) {
+    failing_ = true;
+    return fail(ShardState::blocked, std::move(gathered.error()));
   }
+  if (flush_due()) return try_commit();
+  if (!lanes_.draft().empty()) return ShardWork::nothing;
+  if (synchronization_due()) return try_synchronize();
+  if (now() >= idle_check_at_) check_idle();
+  return ShardWork::nothing;
+}
+
+bool Shard::stop_now() const noexcept {
+  if (until_deadline() <= nanoseconds::zero() || give_up_.load(std::memory_order_acquire)) return true;
+  return !lanes_.memory_waits() && !(prepared_ && lanes_.unflushed());
+}
+
+bool Shard::synchronization_due() const noexcept {
+  return lanes_.unflushed() && (stop_requested() || now() >= unflushed_since_ + options_.flush_interval);
 }
 
 bool Shard::flush_due() const noexcept {
-  if (flush_.empty()) return false;
-  if (tried_) return now() >= retry_at_;
-  return flush_full() || stop_requested() || now() >= flush_since_ + options_.linger;
+  const FlushDraft& draft = lanes_.draft();
+  if (draft.empty()) return false;
+  return failing_ || draft.replayed || lanes_.draft_full() || stop_requested() ||
+         now() >= draft.since + options_.linger;
 }
 
-void Shard::try_prepare() {
+ShardWork Shard::try_prepare() {
   ShardState state = ShardState::disconnected;
   std::string problem;
-  if (!committer_->prepare(give_up_, state, problem)) {
-    fail(state, std::move(problem));
-    return;
+  if (!committer_->prepare(lanes_.progress(), give_up_, state, problem))
+    return fail(state, std::move(problem));
+  std::optional<FlushSize> resolved;
+  if (auto adopted = lanes_.adopt(done_, resolved); !adopted)
+    return fail(ShardState::blocked, std::move(adopted.error()));
+  if (resolved) {
+    stats_.bytes_committed.add(doubtful_bytes_);
+    count_flush(*resolved);
+    failing_ = false;
   }
+  give_back_done();
   prepared_ = true;
   idle_check_at_ = now() + idle_interval;
-  // A flush that failed says more than a connection that could be made: not ready before it is through.
-  if (tried_) return;
+  // A flush that failed says more than a connection that could be made: not ready before one is through.
+  if (failing_) return ShardWork::connected;
   backoff_.reset();
   change_state(ShardState::ready, "");
+  return ShardWork::connected;
 }
 
-void Shard::try_commit() {
-  tried_ = true;
-  std::string problem;
-  const FlushOutcome outcome = committer_->commit(flush_, give_up_, problem);
-  if (outcome != FlushOutcome::committed) {
-    stats_.flushes_retried.add();
-    fail(outcome == FlushOutcome::blocked ? ShardState::blocked : ShardState::disconnected,
-         std::move(problem));
-    return;
+ShardWork Shard::try_commit() {
+  const bool durable = synchronization_due();
+  FlushReport report = committer_->commit(lanes_.order(durable), give_up_);
+  if (report.outcome == FlushOutcome::committed) {
+    stats_.bytes_committed.add(report.copied_bytes);
+    if (!lanes_.unflushed()) unflushed_since_ = now();
+    count_flush(lanes_.settle(done_));
+    note_commit(durable);
+    give_back_done();
+    return ShardWork::committed;
   }
-  count_flush(now());
-  finish_flush(BatchOutcome::committed);
+  failing_ = true;
+  stats_.flushes_retried.add();
+  doubtful_bytes_ = report.copied_bytes;
+  if (report.outcome == FlushOutcome::unknown)
+    lanes_.doubt();
+  else
+    lanes_.put_back();
+  return fail(report.outcome == FlushOutcome::blocked ? ShardState::blocked : ShardState::disconnected,
+              std::move(report.problem));
+}
+
+// With nothing to flush, the commits of the last moments would stay in danger for as long as it is quiet.
+ShardWork Shard::try_synchronize() {
+  FlushReport report = committer_->commit(lanes_.synchronization(), give_up_);
+  if (report.outcome != FlushOutcome::committed)
+    return fail(report.outcome == FlushOutcome::blocked ? ShardState::blocked : ShardState::disconnected,
+                std::move(report.problem));
+  note_commit(true);
+  return ShardWork::synchronized;
+}
+
+void Shard::note_commit(bool durable) {
+  if (durable || committer_->always_durable()) {
+    lanes_.mark_flushed();
+    stats_.synchronous_flushes.add();
+  }
+  failing_ = false;
   backoff_.reset();
-  retry_at_ = TimePoint{0};
+  retry_at_ = ShardTime{0};
   idle_check_at_ = now() + idle_interval;
   if (state() != ShardState::ready) change_state(ShardState::ready, "");
 }
@@ -226,39 +270,34 @@ void Shard::check_idle() {
   retry_at_ = now();  // at once: the connection may have been the only thing that went
 }
 
-void Shard::count_flush(TimePoint done) {
-  std::uint64_t refused = 0;
-  for (Batch* batch : flush_) refused += batch->refused().size();
-  stats_.rows_committed.add(flush_rows_ - refused);
-  stats_.rows_refused.add(refused);
+void Shard::count_flush(const FlushSize& size) {
   stats_.flushes.add();
-  stats_.flush_rows.record(flush_rows_);
+  stats_.flush_rows.record(size.rows);
   stats_.flush_us.record(
-      static_cast<std::uint64_t>(std::max<std::int64_t>(0, (done - flush_since_).count() / 1'000)));
+      static_cast<std::uint64_t>(std::max<std::int64_t>(0, (now() - size.since).count() / 1'000)));
 }
 
-void Shard::finish_flush(BatchOutcome outcome) {
-  for (Batch* batch : flush_) {
-    WELLHEAD_ASSERT(batch->reactor() < senders_.size());
-    batch->set_outcome(outcome);
+void Shard::give_back_done() {
+  for (Batch* batch : done_) {
+    WELLHEAD_ASSERT(batch->reactor() < senders_.size() && batch->outcome() != BatchOutcome::none);
     senders_[batch->reactor()].send(batch);
   }
-  flush_.clear();
-  flush_rows_ = 0;
-  flush_bytes_ = 0;
-  tried_ = false;
+  done_.clear();
 }
 
 void Shard::abandon_rest() {
+  receive();
+  lanes_.surrender(done_);
   std::uint64_t rows = 0;
-  for (;;) {
-    tried_ = false;
-    gather();
-    if (flush_.empty()) break;
-    rows += flush_rows_;
-    finish_flush(BatchOutcome::abandoned);
+  for (Batch* batch : done_) {
+    rows += batch->row_count();
+    batch->set_outcome(BatchOutcome::abandoned);
   }
-  if (rows == 0) return;
+  give_back_done();
+  if (journaled_ && lanes_.lag() > 0)
+    log::info("stopped before everything in the journal was committed; it stays there for the next start",
+              {{"shard", index_}, {"batches", lanes_.lag()}});
+  if (rows == 0 || journaled_) return;
   stats_.rows_abandoned.add(rows);
   log::warning(
       "stopped before all rows were committed; they were not acknowledged, and their senders must send them "
@@ -266,10 +305,12 @@ void Shard::abandon_rest() {
       {{"shard", index_}, {"rows", rows}});
 }
 
-void Shard::fail(ShardState state, std::string problem) {
+ShardWork Shard::fail(ShardState state, std::string problem) {
+  lanes_.put_back();
   prepared_ = false;
   retry_at_ = now() + backoff_.next(state == ShardState::blocked ? blocked_backoff : disconnected_backoff);
   change_state(state, std::move(problem));
+  return ShardWork::failed;
 }
 
 void Shard::change_state(ShardState state, std::string problem) {
@@ -280,9 +321,8 @@ void Shard::change_state(ShardState state, std::string problem) {
   }
   state_.store(state, std::memory_order_release);
   if (state == ShardState::blocked)
-    log::error(
-        "the database refuses this shard's rows; nothing is lost, nothing is stored until this is put right",
-        {{"shard", index_}, {"problem", problem}});
+    log::error("this shard stores nothing until this is put right; the rows it was given are kept meanwhile",
+               {{"shard", index_}, {"problem", problem}});
   else if (state == ShardState::disconnected)
     log::warning("this shard cannot commit now; nothing is lost, it tries again by itself",
                  {{"shard", index_}, {"problem", problem}});
@@ -292,19 +332,19 @@ void Shard::change_state(ShardState state, std::string problem) {
 }
 
 nanoseconds Shard::time_to_next_event() const noexcept {
-  const TimePoint at = now();
+  const ShardTime at = now();
   nanoseconds next = never;
-  if (!prepared_ || tried_) next = std::min(next, retry_at_ - at);
-  if (prepared_ && flush_.empty()) next = std::min(next, idle_check_at_ - at);
-  if (prepared_ && !flush_.empty() && !tried_) next = std::min(next, flush_since_ + options_.linger - at);
-  if (stop_requested()) next = std::min(next, until_deadline());
+  if (stop_requested()) next = until_deadline();
+  if (!prepared_) return std::min(next, retry_at_ - at);
+  const FlushDraft& draft = lanes_.draft();
+  if (!draft.empty()) return std::min(next, draft.since + options_.linger - at);
+  next = std::min(next, idle_check_at_ - at);
+  if (lanes_.unflushed()) next = std::min(next, unflushed_since_ + options_.flush_interval - at);
   return next;
 }
 
-void Shard::sleep() {
-  const nanoseconds longest = time_to_next_event();
-  // With a full flush more batches change nothing: only request_stop() shall wake, and it always writes.
-  if (!flush_full() && !mailbox_.prepare_sleep()) return;
+void Shard::sleep(nanoseconds longest) {
+  if (!mailbox_.prepare_sleep()) return;
   poll_for(mailbox_.wake_fd(), longest);
   // What woke the thread arrived just now.
   mailbox_empty_ = now();

@@ -7,6 +7,7 @@
 #include "sink/catalog.hpp"
 #include "sink/pg_database.hpp"
 #include "sink/postgres_committer.hpp"
+#include "sink/shard.hpp"
 #include "sink/test_rows.hpp"
 #include "tests/support/link_proxy.hpp"
 #include "tests/support/test_database.hpp"
@@ -35,12 +36,23 @@ class ShardDatabaseTest : public testing::Test {
 
   void start_shards(std::uint32_t count, const std::string& connection, FlushOptions options) {
     const std::vector<Mailbox*> returns{&returned_};
+    board_ = std::make_unique<LaneBoard>(1, 1, count, std::span<const OldLane>());
+    sent_.assign(count, 0);
+    const std::string journal_id = random_journal_id();
     for (std::uint32_t index = 0; index < count; ++index) {
-      auto committer = make_postgres_committer({.connection = connection}, index, test::shipped_schemas());
-      shards_.push_back(std::make_unique<Shard>(index, options, std::move(committer), returns, clock_, -1));
+      auto committer = make_postgres_committer(
+          {.connection = connection},
+          {.shard = index, .streams = test::shipped_schemas(), .owner = {.journal_id = journal_id}});
+      shards_.push_back(
+          std::make_unique<Shard>(index, options, std::move(committer), returns, clock_, -1, *board_));
       senders_.emplace_back(shards_.back()->mailbox());
       shards_.back()->start();
     }
+  }
+
+  void send(std::uint32_t shard, Batch* batch) {
+    batch->set_lane({1, 0, shard}, ++sent_[shard]);
+    senders_[shard].send(batch);
   }
 
   // Takes one batch that came back; null when none does for long.
@@ -63,6 +75,8 @@ class ShardDatabaseTest : public testing::Test {
   SystemClock clock_;
   Mailbox returned_;
   std::unique_ptr<TestDatabase> database_;
+  std::unique_ptr<LaneBoard> board_;
+  std::vector<std::uint64_t> sent_;  // by shard
   std::vector<std::unique_ptr<Shard>> shards_;
   std::vector<Mailbox::Sender> senders_;
 };
@@ -71,7 +85,7 @@ TEST_F(ShardDatabaseTest, is_blocked_with_a_sentence_until_the_tables_are_there)
   auto batch = test::make_batch();
   test::add_telemetry(*batch, "well-1", test::base_time_us, 1);
   start_shards(1, database_->connection(), {});
-  senders_[0].send(batch.get());
+  send(0, batch.get());
   ASSERT_TRUE(wait_for_state(ShardState::blocked));
   EXPECT_NE(shards_[0]->problem().find("stream \"telemetry\": table \"telemetry\" does not exist"),
             std::string::npos)
@@ -92,7 +106,7 @@ TEST_F(ShardDatabaseTest, is_blocked_when_a_table_goes_and_commits_when_it_is_ba
   database_->execute("ALTER TABLE telemetry RENAME COLUMN pressure TO pressure_psi");
   auto batch = test::make_batch();
   test::add_telemetry(*batch, "well-1", test::base_time_us, 1);
-  senders_[0].send(batch.get());
+  send(0, batch.get());
   ASSERT_TRUE(wait_for_state(ShardState::blocked));
   database_->execute("ALTER TABLE telemetry RENAME COLUMN pressure_psi TO pressure");
   ASSERT_EQ(take_returned(), batch.get());
@@ -109,7 +123,7 @@ TEST_F(ShardDatabaseTest, waits_for_a_database_that_is_down_and_commits_when_it_
   auto batch = test::make_batch();
   test::add_telemetry(*batch, "well-1", test::base_time_us, 1);
   start_shards(1, database_->connection_through(free_port), {});
-  senders_[0].send(batch.get());
+  send(0, batch.get());
   ASSERT_TRUE(wait_for_state(ShardState::disconnected));
   const LinkProxy proxy(database_->port(), free_port);
   ASSERT_EQ(take_returned(), batch.get());
@@ -131,19 +145,19 @@ TEST_F(ShardDatabaseTest, loses_and_doubles_nothing_while_its_backends_are_kille
   std::map<Batch*, std::uint32_t> shard_of;
   std::int64_t id = 0;
   std::int64_t bad = 0;
-  const auto send = [&](Batch* batch) {
+  const auto send_new_rows = [&](Batch* batch) {
     batch->reset();
     for (int row = 0; row < rows_per_batch; ++row, ++id) {
       const bool is_bad = random() % 2'000 == 0;
       bad += is_bad ? 1 : 0;
       test::add_telemetry(*batch, "well-" + std::to_string(id % 7), test::base_time_us + id, is_bad ? -1 : 1);
     }
-    senders_[shard_of[batch]].send(batch);
+    send(shard_of[batch], batch);
   };
   for (int batch = 0; batch < batches_in_flight; ++batch) {
     owned.push_back(test::make_batch());
     shard_of[owned.back().get()] = static_cast<std::uint32_t>(batch) % shard_count;
-    send(owned.back().get());
+    send_new_rows(owned.back().get());
   }
 
   std::atomic<bool> killing{true};
@@ -165,7 +179,7 @@ TEST_F(ShardDatabaseTest, loses_and_doubles_nothing_while_its_backends_are_kille
     ASSERT_EQ(batch->outcome(), BatchOutcome::committed);
     refused += static_cast<std::int64_t>(batch->refused().size());
     if (steady_clock::now() < end) {
-      send(batch);
+      send_new_rows(batch);
     } else {
       --open;
       killing.store(false);
@@ -199,7 +213,7 @@ TEST_F(ShardDatabaseTest, creates_new_chunks_from_several_shards_without_a_deadl
       const std::int64_t time = test::base_time_us + round * day_us;
       if (shard % 2 == 0) test::add_telemetry(*owned.back(), "well-1", time, 1);
       test::add_esp(*owned.back(), shard, "well-1", time);
-      senders_[shard].send(owned.back().get());
+      send(shard, owned.back().get());
     }
     for (std::uint32_t shard = 0; shard < shard_count; ++shard) ASSERT_NE(take_returned(), nullptr);
   }
@@ -267,7 +281,7 @@ TEST_F(CatalogTest, names_the_rights_a_role_lacks) {
   database_->create_role(role);
   const auto problems = check(database_->connection_as(role));
   database_->execute("GRANT INSERT ON telemetry, esp_telemetry, diagnostic_results TO " + role +
-                     "; GRANT SELECT, INSERT, UPDATE ON wellhead_progress TO " + role);
+                     "; GRANT SELECT, INSERT, UPDATE, DELETE ON wellhead_progress TO " + role);
   const auto granted = check(database_->connection_as(role));
   database_->execute("DROP OWNED BY " + role + "; DROP ROLE " + role);
   ASSERT_FALSE(problems.empty());

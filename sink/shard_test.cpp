@@ -41,7 +41,10 @@ class ScriptedCommitter final : public Committer {
  public:
   explicit ScriptedCommitter(Script& script) : script_(script) {}
 
-  bool prepare(const std::atomic<bool>&, ShardState& state, std::string& problem) override {
+  bool always_durable() const noexcept override { return true; }
+
+  bool prepare(std::span<LaneProgress>, const std::atomic<bool>&, ShardState& state,
+               std::string& problem) override {
     const std::lock_guard lock(script_.mutex);
     ++script_.prepares;
     script_.changed.notify_all();
@@ -50,20 +53,19 @@ class ScriptedCommitter final : public Committer {
     return script_.database_up;
   }
 
-  FlushOutcome commit(std::span<Batch* const> batches, const std::atomic<bool>& stopping,
-                      std::string& problem) override {
+  FlushReport commit(const FlushOrder& order, const std::atomic<bool>& stopping) override {
     std::unique_lock lock(script_.mutex);
     ++script_.commits_begun;
     script_.changed.notify_all();
     while (script_.hold || (script_.stall && !stopping.load())) script_.changed.wait_for(lock, 1ms);
-    script_.flushes.emplace_back(batches.begin(), batches.end());
+    script_.flushes.emplace_back(order.batches.begin(), order.batches.end());
     script_.changed.notify_all();
-    problem = "failed";
-    if (script_.stall) return FlushOutcome::retry;
-    if (script_.outcomes.empty()) return FlushOutcome::committed;
-    const FlushOutcome outcome = script_.outcomes.front();
+    FlushReport report{FlushOutcome::committed, 0, "failed"};
+    if (script_.stall) report.outcome = FlushOutcome::retry;
+    if (script_.outcomes.empty()) return report;
+    report.outcome = script_.outcomes.front();
     script_.outcomes.erase(script_.outcomes.begin());
-    return outcome;
+    return report;
   }
 
   bool idle_check() override {
@@ -79,10 +81,16 @@ class ScriptedCommitter final : public Committer {
 
 class ShardTest : public testing::Test {
  protected:
-  void start(FlushOptions options) {
+  static constexpr std::uint32_t shard_index = 3;
+
+  void start(FlushOptions options) { start(options, std::make_unique<ScriptedCommitter>(script_), -1); }
+
+  void start(FlushOptions options, std::unique_ptr<Committer> committer, int cpu) {
     const std::vector<Mailbox*> returns{&returned_};
-    shard_ = std::make_unique<Shard>(3, options, std::make_unique<ScriptedCommitter>(script_), returns,
-                                     clock_, -1);
+    board_ = std::make_unique<LaneBoard>(1, 1, shard_index + 1, std::span<const OldLane>());
+    sent_ = 0;
+    shard_ =
+        std::make_unique<Shard>(shard_index, options, std::move(committer), returns, clock_, cpu, *board_);
     sender_ = std::make_unique<Mailbox::Sender>(shard_->mailbox());
     shard_->start();
   }
@@ -99,6 +107,7 @@ class ShardTest : public testing::Test {
   Batch* send(int rows) {
     auto& batch = batches_.emplace_back(test::make_batch());
     for (int row = 0; row < rows; ++row) test::add_telemetry(*batch, "well-1", test::base_time_us + row, 1);
+    batch->set_lane({1, 0, shard_index}, ++sent_);
     sender_->send(batch.get());
     return batch.get();
   }
@@ -127,6 +136,8 @@ class ShardTest : public testing::Test {
   Script script_;
   Mailbox returned_;
   std::vector<std::unique_ptr<Batch>> batches_;
+  std::unique_ptr<LaneBoard> board_;
+  std::uint64_t sent_ = 0;
   std::unique_ptr<Shard> shard_;
   std::unique_ptr<Mailbox::Sender> sender_;
 };
@@ -189,20 +200,20 @@ TEST_F(ShardTest, takes_all_that_came_during_a_commit_into_the_next_flush) {
   EXPECT_EQ(script_.flushes[1], order);  // of one producer: in the order they were sent
 }
 
-TEST_F(ShardTest, tries_a_failed_flush_again_unchanged_and_is_ready_only_when_it_is_through) {
+TEST_F(ShardTest, tries_failed_batches_again_with_what_came_since_and_is_ready_only_when_they_are_through) {
   script_.outcomes = {FlushOutcome::retry, FlushOutcome::blocked};
   start({.linger = 1ms});
-  send(1);
+  Batch* const first = send(1);
   ASSERT_TRUE(script_.wait_until([this] { return script_.flushes.size() == 1; }));
   EXPECT_TRUE(wait_for_state(ShardState::disconnected));
   EXPECT_EQ(shard_->problem(), "failed");
-  send(1);  // must not join the flush that was tried
+  Batch* const second = send(1);
   EXPECT_TRUE(wait_for_state(ShardState::blocked));
   ASSERT_EQ(take_returned(2).size(), 2U);
   EXPECT_TRUE(wait_for_state(ShardState::ready));
-  ASSERT_EQ(script_.flushes.size(), 4U);
-  EXPECT_EQ(script_.flushes[0], script_.flushes[1]);
-  EXPECT_EQ(script_.flushes[0], script_.flushes[2]);
+  ASSERT_EQ(script_.flushes.size(), 3U);
+  EXPECT_EQ(script_.flushes[0], std::vector{first});
+  EXPECT_EQ(script_.flushes[2], (std::vector{first, second}));
   EXPECT_EQ(shard_->stats().flushes_retried.value(), 2U);
   EXPECT_EQ(shard_->stats().rows_committed.value(), 2U);
 }
@@ -276,14 +287,13 @@ TEST_F(ShardTest, interrupts_a_commit_that_hangs_past_the_deadline) {
 }
 
 TEST_F(ShardTest, counts_with_the_null_committer) {
-  const std::vector<Mailbox*> returns{&returned_};
-  shard_ = std::make_unique<Shard>(0, FlushOptions{}, std::make_unique<NullCommitter>(), returns, clock_, 0);
-  sender_ = std::make_unique<Mailbox::Sender>(shard_->mailbox());
-  shard_->start();
+  start({}, std::make_unique<NullCommitter>(), 0);
   const Batch* batch = send(100);
   ASSERT_EQ(take_returned(1).size(), 1U);
   EXPECT_EQ(batch->outcome(), BatchOutcome::committed);
   EXPECT_EQ(shard_->stats().rows_committed.value(), 100U);
+  EXPECT_EQ(board_->at(0, shard_index).committed.load(), 1U);
+  EXPECT_EQ(board_->at(0, shard_index).flushed.load(), 1U);
   EXPECT_GT(shard_->stats().bytes_committed.value(), 100U * 50U);
 }
 

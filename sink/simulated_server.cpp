@@ -1,6 +1,7 @@
 #include "sink/simulated_server.hpp"
 
 #include <algorithm>
+#include <sstream>
 
 #include "base/assert.hpp"
 #include "codec/copy_binary.hpp"
@@ -24,6 +25,28 @@ std::uint64_t number_behind(const std::string& text, std::string_view marker) {
   return std::stoull(text.substr(at + marker.size()));
 }
 
+// The tuples of numbers behind VALUES; what is no digit is passed over.
+std::vector<std::vector<std::uint64_t>> values_of(const std::string& text) {
+  std::vector<std::vector<std::uint64_t>> tuples;
+  constexpr std::string_view marker = "VALUES ";
+  std::size_t at = text.find(marker);
+  WELLHEAD_ASSERT(at != std::string::npos);
+  for (at += marker.size(); at < text.size() && text[at] != ')'; ++at) {
+    if (text[at] != '(') continue;
+    const std::size_t end = text.find(')', at);
+    std::istringstream fields(text.substr(at + 1, end - at - 1));
+    auto& tuple = tuples.emplace_back();
+    for (std::string field; std::getline(fields, field, ',');) tuple.push_back(std::stoull(field));
+    at = end;
+  }
+  return tuples;
+}
+
+LaneId lane_in(const std::vector<std::uint64_t>& tuple) {
+  return {static_cast<std::uint32_t>(tuple[0]), static_cast<std::uint32_t>(tuple[1]),
+          static_cast<std::uint32_t>(tuple[2])};
+}
+
 std::vector<std::string> tuples_of(const std::string& stream) {
   WELLHEAD_ASSERT(stream.starts_with(copy_binary::header) && stream.ends_with(copy_binary::trailer));
   std::vector<std::string> tuples;
@@ -43,6 +66,49 @@ std::vector<std::string> tuples_of(const std::string& stream) {
 }
 
 }  // namespace
+
+std::vector<std::string> ServerState::rows() const {
+  std::vector<std::string> all;
+  for (const auto& [table, rows] : tables) all.insert(all.end(), rows.begin(), rows.end());
+  std::ranges::sort(all);
+  return all;
+}
+
+std::size_t SimulatedServer::move_progress(const std::string& text) {
+  std::size_t moved = 0;
+  for (const auto& tuple : values_of(text)) {
+    const auto lane = working_.progress.find(lane_in(tuple));
+    if (lane == working_.progress.end() || lane->second != tuple[3]) continue;
+    lane->second = tuple[4];
+    ++moved;
+  }
+  return moved;
+}
+
+void SimulatedServer::insert_progress(const std::string& text) {
+  for (const auto& tuple : values_of(text)) working_.progress.try_emplace(lane_in(tuple), 0);
+}
+
+void SimulatedServer::delete_progress(const std::string& text) {
+  const std::uint64_t oldest = number_behind(text, "epoch < ");
+  std::erase_if(working_.progress, [oldest](const auto& entry) { return entry.first.epoch < oldest; });
+}
+
+DatabaseRows SimulatedServer::select_progress(const std::string& text) const {
+  DatabaseRows rows;
+  for (const auto& tuple : values_of(text)) {
+    const LaneId lane = lane_in(tuple);
+    rows.push_back({std::to_string(lane.epoch), std::to_string(lane.reactor), std::to_string(lane.shard),
+                    std::to_string(working_.progress.at(lane))});
+  }
+  return rows;
+}
+
+void SimulatedServer::commit() {
+  in_transaction_ = false;
+  store_->committed = working_;
+  if (synchronous_ || synchronous_here_) store_->flushed = working_;
+}
 
 DatabaseError SimulatedServer::broken() {
   disconnect();
@@ -68,14 +134,16 @@ void SimulatedServer::disconnect() noexcept {
 
 DatabaseResult<void> SimulatedServer::connect() {
   disconnect();
+  if (!store_->up) return std::unexpected(broken());
   return call<void>([this]() -> DatabaseResult<void> {
     connected_ = true;
+    crashes_seen_ = store_->crashes;
     return {};
   });
 }
 
 DatabaseResult<DatabaseStep> SimulatedServer::run(std::string_view statements) {
-  if (!connected_) return std::unexpected(broken());
+  if (!connected() || !store_->up) return std::unexpected(broken());
   return call<DatabaseStep>([&] {
     statements_left_ = split(statements);
     return go_on();
@@ -109,6 +177,7 @@ DatabaseResult<void> SimulatedServer::statement(const std::string& text) {
   if (is("BEGIN")) {
     WELLHEAD_ASSERT(!in_transaction_);
     in_transaction_ = true;
+    synchronous_here_ = false;
     working_ = committed;
   } else if (is("ROLLBACK TO SAVEPOINT")) {
     failed_ = false;
@@ -118,23 +187,25 @@ DatabaseResult<void> SimulatedServer::statement(const std::string& text) {
   } else if (failed_) {
     return std::unexpected(DatabaseError{"25P02", "current transaction is aborted", ""});
   } else if (is("COMMIT")) {
-    in_transaction_ = false;
-    committed = working_;
+    commit();
   } else if (is("SAVEPOINT")) {
     savepoint_ = working_;
   } else if (is("UPDATE wellhead_progress")) {
-    const bool matches = number_behind(text, "AND sequence = ") == working_.sequence;
-    step_.rows_updated = matches ? 1 : 0;
-    if (matches) working_.sequence = number_behind(text, "SET sequence = ");
+    step_.rows_updated = move_progress(text);
+  } else if (is("INSERT INTO wellhead_progress")) {
+    insert_progress(text);
+  } else if (is("DELETE FROM wellhead_progress")) {
+    delete_progress(text);
+  } else if (is("SET LOCAL synchronous_commit = on")) {
+    synchronous_here_ = true;
   } else {
-    WELLHEAD_ASSERT(is("SELECT pg_advisory") || is("SET ") || is("RELEASE ") ||
-                    is("INSERT INTO wellhead_progress"));
+    WELLHEAD_ASSERT(is("SELECT pg_advisory") || is("SET ") || is("RELEASE "));
   }
   return {};
 }
 
 DatabaseResult<void> SimulatedServer::copy_data(std::span<const std::byte> bytes) {
-  if (!connected_) return std::unexpected(broken());
+  if (!connected() || !store_->up) return std::unexpected(broken());
   return call<void>([&]() -> DatabaseResult<void> {
     copy_bytes_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     return {};
@@ -158,7 +229,7 @@ DatabaseResult<void> SimulatedServer::finish_copy() {
 }
 
 DatabaseResult<DatabaseStep> SimulatedServer::copy_end() {
-  if (!connected_) return std::unexpected(broken());
+  if (!connected() || !store_->up) return std::unexpected(broken());
   return call<DatabaseStep>([this]() -> DatabaseResult<DatabaseStep> {
     if (auto done = finish_copy(); !done) {
       statements_left_.clear();
@@ -170,11 +241,11 @@ DatabaseResult<DatabaseStep> SimulatedServer::copy_end() {
 }
 
 DatabaseRows SimulatedServer::columns_of(std::string_view query) const {
-  const std::string type_of_progress = "bigint";
+  const std::string some_type = "bigint";
   if (query.find("'wellhead_progress'") != std::string_view::npos) {
     DatabaseRows rows;
-    for (const char* name : {"node_id", "shard", "sequence", "updated_at"})
-      rows.push_back({name, type_of_progress, "t", "f", "f", "t"});
+    for (const char* name : {"journal_id", "epoch", "reactor", "shard", "node_id", "sequence", "updated_at"})
+      rows.push_back({name, some_type, "t", "f", "f", "t"});
     return rows;
   }
   DatabaseRows rows;
@@ -187,13 +258,19 @@ DatabaseRows SimulatedServer::columns_of(std::string_view query) const {
 }
 
 DatabaseResult<DatabaseRows> SimulatedServer::query(std::string_view statements) {
-  if (!connected_) return std::unexpected(broken());
+  if (!connected() || !store_->up) return std::unexpected(broken());
   return call<DatabaseRows>([&]() -> DatabaseResult<DatabaseRows> {
     if (statements == "SELECT current_user") return DatabaseRows{{"simulated"}};
     if (statements.starts_with("SELECT a.attname")) return columns_of(statements);
-    if (statements.starts_with("SELECT has_table_privilege")) return DatabaseRows{{"t"}};
-    WELLHEAD_ASSERT(statements.find("FOR UPDATE") != std::string_view::npos);
-    return DatabaseRows{{std::to_string(committed.sequence)}};
+    if (statements.starts_with("SELECT true AND has_table_privilege")) return DatabaseRows{{"t"}};
+    DatabaseRows rows;
+    for (const std::string& text : split(statements)) {
+      if (text.ends_with("FOR UPDATE"))
+        rows = select_progress(text);
+      else if (auto done = statement(text); !done)
+        return std::unexpected(done.error());
+    }
+    return rows;
   });
 }
 

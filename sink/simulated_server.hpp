@@ -1,29 +1,55 @@
 // For tests: a server in memory with the statements the committer sends, transactions, savepoints, rows it
-// refuses, and a connection that breaks before or after any call has taken effect.
+// refuses, asynchronous commits that a crash forgets, and connections that break before or after any call has
+// taken effect. A connection each; what they share is the store.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "codec/schema.hpp"
+#include "queue/lane.hpp"
 #include "sink/database.hpp"
 
 namespace wellhead::test {
 
-// What the server keeps, whatever happens to connections.
 struct ServerState {
   std::map<std::string, std::vector<std::string>> tables;  // rows as COPY tuples, by quoted table name
-  std::uint64_t sequence = 0;
+  std::map<LaneId, std::uint64_t> progress;
+
+  // Rows of all tables, sorted.
+  [[nodiscard]] std::vector<std::string> rows() const;
+};
+
+// What the server keeps, whatever happens to connections.
+struct ServerStore {
+  ServerState committed;
+  ServerState flushed;  // what a crash leaves
+  bool up = true;
+
+  // The server's connections find out at their next call.
+  void crash() {
+    committed = flushed;
+    ++crashes;
+  }
+  int crashes = 0;
 };
 
 enum class LineHint : std::uint8_t { right, none, lying };
 
 class SimulatedServer final : public Database {
  public:
-  explicit SimulatedServer(std::vector<SchemaPointer> schemas) : schemas_(std::move(schemas)) {}
+  // `synchronous`: whether the session's commits are flushed at once.
+  explicit SimulatedServer(std::vector<SchemaPointer> schemas,
+                           std::shared_ptr<ServerStore> store = std::make_shared<ServerStore>(),
+                           bool synchronous = true)
+      : committed(store->committed),
+        schemas_(std::move(schemas)),
+        store_(std::move(store)),
+        synchronous_(synchronous) {}
 
   std::function<bool(const std::string&)> refuses = [](const std::string&) { return false; };
   LineHint hint = LineHint::right;
@@ -32,15 +58,15 @@ class SimulatedServer final : public Database {
   bool break_after_effect = false;
   int calls = 0;
   int copies = 0;
-  ServerState committed;
+  ServerState& committed;
 
   void interrupt_with(const std::atomic<bool>*) noexcept override {}
   void on_notice(std::function<void(const DatabaseNotice&)>) override {}
   DatabaseResult<void> connect() override;
   void disconnect() noexcept override;
-  bool connected() const noexcept override { return connected_; }
+  bool connected() const noexcept override { return connected_ && crashes_seen_ == store_->crashes; }
   bool in_transaction() const noexcept override { return in_transaction_; }
-  bool alive() override { return connected_; }
+  bool alive() override { return connected(); }
   DatabaseResult<DatabaseStep> run(std::string_view statements) override;
   DatabaseResult<void> copy_data(std::span<const std::byte> bytes) override;
   DatabaseResult<DatabaseStep> copy_end() override;
@@ -56,7 +82,17 @@ class SimulatedServer final : public Database {
   [[nodiscard]] DatabaseRows columns_of(std::string_view query) const;
   [[nodiscard]] DatabaseError broken();
 
+  [[nodiscard]] std::size_t move_progress(const std::string& text);
+  void insert_progress(const std::string& text);
+  void delete_progress(const std::string& text);
+  [[nodiscard]] DatabaseRows select_progress(const std::string& text) const;
+  void commit();
+
   std::vector<SchemaPointer> schemas_;
+  std::shared_ptr<ServerStore> store_;
+  const bool synchronous_;
+  bool synchronous_here_ = false;  // in this transaction
+  int crashes_seen_ = 0;
   bool connected_ = false;
   bool in_transaction_ = false;
   bool failed_ = false;  // the transaction wants its ROLLBACK

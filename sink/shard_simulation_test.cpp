@@ -1,0 +1,149 @@
+// Shards, journal and database with everything that can happen to them, in one thread and from a seed:
+// batches left out of memory, connections that break in any call, a database that crashes and forgets, nodes
+// that are killed and come back with other numbers of threads, and a journal that is trimmed behind what is
+// said to be flushed.
+#include <gtest/gtest.h>
+
+#include <iostream>
+#include <random>
+#include <set>
+
+#include "sink/replay_node.hpp"
+
+namespace wellhead {
+namespace {
+
+using namespace std::chrono_literals;
+using test::ReplayNode;
+
+class Simulation {
+ public:
+  explicit Simulation(unsigned seed)
+      : random_(seed),
+        node_(reactors_, shards_,
+              {.rows_max = 30, .bytes_max = 4 * ReplayNode::batch_bytes, .flush_interval = 500ms}) {}
+
+  void run(int events) {
+    for (int event = 0; event < events; ++event) happen();
+    node_.store->up = true;
+    for (test::SimulatedServer* server : node_.servers) server->break_at = -1;
+    node_.run();
+  }
+
+  void expect_each_row_once() {
+    EXPECT_TRUE(node_.each_row_once())
+        << node_.store->committed.rows().size() << " of " << node_.rows_added << " rows";
+    for (const auto& shard : node_.shards) {
+      EXPECT_EQ(shard->state(), ShardState::ready) << shard->problem();
+      EXPECT_EQ(shard->stats().lag.value(), 0);
+    }
+    for (const auto& [lane, last] : node_.journal.last)
+      EXPECT_EQ(node_.store->flushed.progress.contains(lane) ? node_.store->flushed.progress.at(lane) : last,
+                last);
+  }
+
+  [[nodiscard]] std::uint64_t crashes() const { return crashes_; }
+  [[nodiscard]] std::uint64_t rewound() const { return rewound_ + current_rewound(); }
+
+ private:
+  unsigned pick(unsigned below) { return static_cast<unsigned>(random_() % below); }
+
+  void happen() {
+    const unsigned dice = pick(100);
+    if (dice < 35)
+      node_.add(pick(reactors_), pick(shards_), 1 + static_cast<int>(pick(12)), pick(3) != 0);
+    else if (dice < 85)
+      step();
+    else if (dice < 90)
+      break_a_connection();
+    else if (dice < 93)
+      crash_database();
+    else if (dice < 95)
+      node_.store->up = !node_.store->up;
+    else if (dice < 98)
+      trim();
+    else
+      restart();
+    check_boards();
+  }
+
+  void step() {
+    for (int steps = 0; steps < 4; ++steps) {
+      const ShardStep done = node_.shards[pick(shards_)]->step();
+      if (done.work == ShardWork::nothing || done.work == ShardWork::failed)
+        node_.clock.now_ns += 1'000'000 * pick(400);
+    }
+  }
+
+  void break_a_connection() {
+    test::SimulatedServer& server = *node_.servers[pick(shards_)];
+    server.break_at = server.calls + static_cast<int>(pick(6));
+    server.break_after_effect = pick(2) == 0;
+  }
+
+  void crash_database() {
+    node_.store->crash();
+    ++crashes_;
+  }
+
+  // Everything that is said to be flushed goes, as if nothing were to be kept for a failover.
+  void trim() {
+    for (auto& [lane, sections] : node_.journal.lanes)
+      if (const LaneState* state = find(lane)) node_.journal.trim_lane(lane, state->flushed.load());
+  }
+
+  void restart() {
+    rewound_ += current_rewound();
+    reactors_ = 1 + pick(3);
+    shards_ = 1 + pick(3);
+    node_.restart(reactors_, shards_);
+  }
+
+  void check_boards() {
+    for (const auto& [lane, last] : node_.journal.last) {
+      const LaneState* state = find(lane);
+      if (state == nullptr) continue;
+      ASSERT_LE(state->flushed.load(), state->committed.load());
+      ASSERT_LE(state->committed.load(), last);
+      // The claim itself: what is said to be flushed, the database does not forget.
+      const auto flushed = node_.store->flushed.progress.find(lane);
+      const std::uint64_t safe = flushed == node_.store->flushed.progress.end() ? 0 : flushed->second;
+      ASSERT_LE(state->flushed.load(), safe);
+    }
+  }
+
+  [[nodiscard]] const LaneState* find(LaneId lane) { return node_.find(lane); }
+  [[nodiscard]] std::uint64_t current_rewound() const {
+    std::uint64_t rows = 0;
+    for (const auto& shard : node_.shards) rows += shard->stats().rows_rewound.value();
+    return rows;
+  }
+
+  std::mt19937 random_;
+  std::uint32_t reactors_ = 2;
+  std::uint32_t shards_ = 2;
+  ReplayNode node_;
+  std::uint64_t crashes_ = 0;
+  std::uint64_t rewound_ = 0;
+};
+
+TEST(ShardSimulationTest, stores_each_row_once_whatever_happens) {
+  constexpr unsigned runs = 400;
+  const unsigned first_seed = std::random_device{}();
+  std::cout << "seeds from " << first_seed << '\n';
+  std::uint64_t crashes = 0;
+  std::uint64_t rewound = 0;
+  for (unsigned run = 0; run < runs && !testing::Test::HasFailure(); ++run) {
+    SCOPED_TRACE("seed " + std::to_string(first_seed + run));
+    Simulation simulation(first_seed + run);
+    simulation.run(300);
+    simulation.expect_each_row_once();
+    crashes += simulation.crashes();
+    rewound += simulation.rewound();
+  }
+  std::cout << crashes << " crashes of the database, " << rewound << " rows stored again\n";
+  EXPECT_GT(rewound, 100U);
+}
+
+}  // namespace
+}  // namespace wellhead
