@@ -61,4 +61,17 @@ void append_json_string(std::string& out, std::string_view text) {
   out += '"';
 }
 
+std::string storable_text(std::string_view text, std::size_t bytes_max) {
+  constexpr std::string_view replacement = "\xEF\xBF\xBD";  // U+FFFD
+  std::string out;
+  while (!text.empty()) {
+    const std::size_t length = text.front() == '\0' ? 0 : utf8_sequence_length(text);
+    const std::string_view next = length == 0 ? replacement : text.substr(0, length);
+    if (out.size() + next.size() > bytes_max) break;
+    out += next;
+    text.remove_prefix(length == 0 ? 1 : length);
+  }
+  return out;
+}
+
 }  // namespace wellhead
