@@ -21,6 +21,8 @@ constexpr auto facts = std::to_array<TypeFacts>({
     {ColumnType::bigint, "bigint", 20, "bigint"},
     {ColumnType::boolean, "bool", 16, "boolean"},
     {ColumnType::jsonb, "jsonb", 3802, "jsonb"},
+    {ColumnType::bytea, "bytea", 17, "bytea"},
+    {ColumnType::uuid, "uuid", 2950, "uuid"},
 });
 
 constexpr bool in_order() {
@@ -43,7 +45,7 @@ std::string_view to_string(ColumnType type) noexcept {
 
 std::optional<ColumnType> column_type_from(std::string_view name) noexcept {
   for (const TypeFacts& entry : facts) {
-    if (entry.name == name) return entry.type;
+    if (entry.name == name && !node_only(entry.type)) return entry.type;
   }
   return std::nullopt;
 }
