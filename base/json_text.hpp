@@ -6,6 +6,10 @@
 
 namespace wellhead {
 
+// Length of the valid UTF-8 sequence at the start of `text` (RFC 3629 §4), 0 when there is none. REQUIRES a
+// text that is not empty.
+[[nodiscard]] std::size_t utf8_sequence_length(std::string_view text);
+
 // Appends `text` to `out` as a quoted JSON string (RFC 8259 §7). Bytes that are not valid UTF-8 become
 // U+FFFD, so the result is always valid JSON whatever a client sent.
 void append_json_string(std::string& out, std::string_view text);
