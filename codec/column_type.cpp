@@ -45,7 +45,7 @@ std::string_view to_string(ColumnType type) noexcept {
 
 std::optional<ColumnType> column_type_from(std::string_view name) noexcept {
   for (const TypeFacts& entry : facts) {
-    if (entry.name == name && !node_only(entry.type)) return entry.type;
+    if (entry.name == name) return entry.type;
   }
   return std::nullopt;
 }

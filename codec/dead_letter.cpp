@@ -54,21 +54,6 @@ void put_number(Slot& slot, std::uint64_t bits, std::int32_t length) noexcept {
   slot.length = length;
 }
 
-// Rows one behind the other in a vector.
-class AppendingSink final : public RowSink {
- public:
-  explicit AppendingSink(std::vector<std::byte>& rows) : rows_(rows) {}
-  std::byte* allocate_row(std::uint64_t /*device_hash*/, std::uint32_t tuple_bytes) override {
-    const std::size_t begin = rows_.size();
-    WELLHEAD_ASSERT(begin % row_alignment == 0);
-    rows_.resize(begin + row_bytes(tuple_bytes));
-    return rows_.data() + begin;
-  }
-
- private:
-  std::vector<std::byte>& rows_;
-};
-
 }  // namespace
 
 std::string_view to_string(PayloadForm form) noexcept {
@@ -129,15 +114,17 @@ bool DeadLetterWriter::write(const DeadLetter& letter, RowSink& rows) {
   return true;
 }
 
-void DeadLetterWriter::append(const DeadLetter& letter, std::vector<std::byte>& rows) {
-  AppendingSink sink(rows);
-  const bool written = write(letter, sink);
-  WELLHEAD_ASSERT(written);
+void DeadLetterWriter::append(const DeadLetter& letter, std::vector<std::byte>& tuples) {
+  fill_slots(letter);
+  const std::size_t begin = tuples.size();
+  tuples.resize(begin + tuple_bytes(slots_));
+  const std::byte* const end = encode_tuple(tuples.data() + begin, schema_->lookup().plans(), slots_);
+  WELLHEAD_ASSERT(end == tuples.data() + tuples.size());
 }
 
 void DeadLetterWriter::append(const RefusedTuple& refused, std::int64_t now_us,
-                              std::vector<std::byte>& rows) {
-  WELLHEAD_ASSERT(refused.schema.index() != schema_->index());
+                              std::vector<std::byte>& tuples) {
+  if (refused.schema.config().internal) return;
   const std::string json = row_as_json(refused.schema, refused.tuple);
   append({.received_us = now_us,
           .stream = refused.schema.name(),
@@ -149,7 +136,7 @@ void DeadLetterWriter::append(const RefusedTuple& refused, std::int64_t now_us,
           .payload_bytes = json.size(),
           .payload_form = PayloadForm::row,
           .record_index = refused.header.record_index},
-         rows);
+         tuples);
 }
 
 void DeadLetterWriter::fill_slots(const DeadLetter& letter) {

@@ -71,10 +71,11 @@ class DeadLetterWriter {
 
   // Into `rows`; false when they had no room. RowHeader::record_index is the letter's, or 0.
   [[nodiscard]] bool write(const DeadLetter& letter, RowSink& rows);
-  // Behind `rows`, header, tuple and padding: for a shard, which has no sink.
-  void append(const DeadLetter& letter, std::vector<std::byte>& rows);
-  // The same for a refused row, whose payload is made from its tuple. REQUIRES a row of another stream.
-  void append(const RefusedTuple& refused, std::int64_t now_us, std::vector<std::byte>& rows);
+  // Its tuple alone behind `tuples`: for a shard, which copies it at once.
+  void append(const DeadLetter& letter, std::vector<std::byte>& tuples);
+  // The same for a refused row, whose payload is made from its tuple. Nothing for a row of the node's own
+  // streams: a dead letter has none of its own.
+  void append(const RefusedTuple& refused, std::int64_t now_us, std::vector<std::byte>& tuples);
 
   [[nodiscard]] const Schema& schema() const noexcept { return *schema_; }
 

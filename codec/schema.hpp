@@ -31,9 +31,9 @@ enum class ColumnType : std::uint8_t {
   return type == ColumnType::bytea || type == ColumnType::uuid;
 }
 
-// The type's name in configuration: timestamptz, text, real, double, int, bigint, bool, jsonb.
+// The type's name in configuration: timestamptz, text, real, double, int, bigint, bool, jsonb; those of the
+// node only too, which are in catalogs of its streams.
 [[nodiscard]] std::string_view to_string(ColumnType type) noexcept;
-// Of a type that a configuration may name.
 [[nodiscard]] std::optional<ColumnType> column_type_from(std::string_view name) noexcept;
 // OID of the type in PostgreSQL's catalog (src/include/catalog/pg_type.dat).
 [[nodiscard]] std::uint32_t type_oid(ColumnType type) noexcept;

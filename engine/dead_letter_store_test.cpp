@@ -56,14 +56,12 @@ class DeadLetterStoreTest : public testing::Test {
   }
 
   void copy(const DeadLetter& letter) {
-    std::vector<std::byte> row;
-    writer_->append(letter, row);
-    RowHeader header{};
-    std::memcpy(&header, row.data(), sizeof(header));
+    std::vector<std::byte> tuple;
+    writer_->append(letter, tuple);
     const auto started = database_->run(schema_->copy_statement());
     ASSERT_TRUE(started) << started.error().message;
     ASSERT_TRUE(database_->copy_data(bytes_of(copy_binary::header)));
-    ASSERT_TRUE(database_->copy_data(std::span(row).subspan(sizeof(header), header.tuple_bytes)));
+    ASSERT_TRUE(database_->copy_data(tuple));
     ASSERT_TRUE(database_->copy_data(bytes_of(copy_binary::trailer)));
     const auto done = database_->copy_end();
     ASSERT_TRUE(done) << done.error().message;
