@@ -43,6 +43,8 @@ struct RejectedRecord {
   std::string_view message;    // a sentence for whoever sends the records
   std::string_view device_id;  // empty where it was not read before the fault
   std::string_view text;       // the record as received, within the request's body
+  // Length of the record where `text` is only its beginning; 0: all of it is there.
+  std::uint64_t whole_bytes = 0;
 };
 
 // Where the decoder puts rows. One thread.

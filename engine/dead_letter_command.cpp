@@ -134,7 +134,7 @@ int replay_to(const Endpoint& node, DeadLetterStore& store, const std::vector<De
   DeadLetterReplay replay(
       store,
       [&](const DeadLetterEntry& entry) {
-        return client.ingest(entry.stream, replay_headers(entry), entry.payload);
+        return client.ingest(replay_target(entry), replay_headers(entry), entry.payload);
       },
       [](std::string_view sentence) { std::cerr << sentence << '\n'; },
       [](std::uint32_t seconds) { std::this_thread::sleep_for(std::chrono::seconds(seconds)); });

@@ -60,10 +60,12 @@ ReplayVerdict verdict_of(const NodeReply& reply) {
 }
 
 std::string replay_headers(const DeadLetterEntry& entry) {
-  return fmt::format(
-      "Content-Type: application/json\r\nIdempotency-Key: dead-letter-{}\r\nAck: commit\r\nDead-Letter: "
-      "off\r\n",
-      entry.id);
+  return fmt::format("Content-Type: application/json\r\nIdempotency-Key: dead-letter-{}\r\nAck: commit\r\n",
+                     entry.id);
+}
+
+std::string replay_target(const DeadLetterEntry& entry) {
+  return entry.stream + "?dead_letter=false";
 }
 
 DeadLetterReplay::DeadLetterReplay(DeadLetterStore& store, Send send, Tell tell,

@@ -61,8 +61,9 @@ class DeadLetterReplay {
   ReplayCounts counts_;
 };
 
-// The headers of a replay: its key, that the reply shall tell of the database's verdict, and that a record
-// the node refuses once more shall not become a second dead letter.
+// The headers of a replay: its key, and that the reply shall tell of the database's verdict.
 [[nodiscard]] std::string replay_headers(const DeadLetterEntry& entry);
+// The stream, and that a record the node refuses once more shall not become a second dead letter.
+[[nodiscard]] std::string replay_target(const DeadLetterEntry& entry);
 
 }  // namespace wellhead

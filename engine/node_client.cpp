@@ -58,14 +58,14 @@ NodeClient::NodeClient(Endpoint node, milliseconds timeout) : node_(std::move(no
   node_.address = reachable_address(node_.address);
 }
 
-std::expected<NodeReply, std::string> NodeClient::ingest(std::string_view stream, std::string_view headers,
+std::expected<NodeReply, std::string> NodeClient::ingest(std::string_view target, std::string_view headers,
                                                          std::string_view body) {
   const Deadline deadline = steady_clock::now() + timeout_;
   if (!fd_) {
     if (const Outcome connected = connect(deadline); !connected) return std::unexpected(connected.error());
   }
   const std::string head =
-      fmt::format("POST /v1/ingest/{} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n{}\r\n", stream,
+      fmt::format("POST /v1/ingest/{} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n{}\r\n", target,
                   format_endpoint(node_), body.size(), headers);
   const Outcome sent = send(head + std::string(body), deadline);
   auto reply = sent ? read_reply(deadline) : std::unexpected(sent.error());

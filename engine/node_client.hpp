@@ -25,9 +25,9 @@ class NodeClient {
   // taken as loopback.
   NodeClient(Endpoint node, std::chrono::milliseconds timeout);
 
-  // POST /v1/ingest/{stream} with `headers`, each line ended by CRLF. The error is a sentence without its
-  // period. After an error nobody knows whether the node took the request.
-  [[nodiscard]] std::expected<NodeReply, std::string> ingest(std::string_view stream,
+  // POST /v1/ingest/{target}, a stream and perhaps a query, with `headers`, each line ended by CRLF. The
+  // error is a sentence without its period. After an error nobody knows whether the node took the request.
+  [[nodiscard]] std::expected<NodeReply, std::string> ingest(std::string_view target,
                                                              std::string_view headers, std::string_view body);
 
  private:

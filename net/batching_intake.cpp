@@ -113,12 +113,42 @@ SubmitResult BatchingIntake::submit(const IntakeRequest& request) {
     return refuse_for_memory();
   }
   if (!rows_kept) take_rows_back();
-  // From here on the request stands, whether there is room for these or not.
+  enter(slot, request, decoded, rows_kept, receive_time_us);
+  return {.submission = Submission::taken, .message = {}};
+}
+
+SubmitResult BatchingIntake::reject_too_large(const IntakeRequest& request, std::uint64_t record_bytes) {
+  const bool closed = (gate_ && gate_->state() != JournalGate::State::open) ||
+                      (!gate_ && unavailable_shard_ != lanes_.size());
+  if (closed || book_.pending() >= options_.requests_max)
+    return {.submission = Submission::busy, .message = {}};
+  constexpr auto code = RecordErrorCode::record_too_large;
+  constexpr std::string_view message = "The line is longer than this node takes.";
+  const std::uint32_t slot = book_.open();
+  request_in_work_ = slot;
+  begin_rows();
+  dead_letters_.start(request.dead_letters);
+  book_.at(slot).outcome.errors.add(0, code, {}, std::string(message));
+  if (dead_letters_.wants())
+    dead_letters_.add({.index = 0,
+                       .code = code,
+                       .field = {},
+                       .message = message,
+                       .device_id = {},
+                       .text = request.body,
+                       .whole_bytes = record_bytes});
+  DecodeResult one_rejected;
+  one_rejected.received = one_rejected.rejected = 1;
+  enter(slot, request, one_rejected, true, clock_.wall_us());
+  return {.submission = Submission::taken, .message = {}};
+}
+
+void BatchingIntake::enter(std::uint32_t slot, const IntakeRequest& request, const DecodeResult& decoded,
+                           bool rows_kept, std::int64_t receive_time_us) {
   const auto letters = post_dead_letters(request, receive_time_us, decoded.rejected);
   book_.enter(slot, request, decoded, rows_kept, letters.rows);
   stats_.dead_letter_rows.add(letters.rows);
   stats_.dead_letter_rows_dropped.add(letters.dropped);
-  return {.submission = Submission::taken, .message = {}};
 }
 
 std::optional<SubmitResult> BatchingIntake::refuse_before_decoding(AckLevel ack) {

@@ -64,6 +64,8 @@ class BatchingIntake final : public Intake, private RowSink {
   ~BatchingIntake() override;
 
   [[nodiscard]] SubmitResult submit(const IntakeRequest& request) override;
+  [[nodiscard]] SubmitResult reject_too_large(const IntakeRequest& request,
+                                              std::uint64_t record_bytes) override;
   void describe_sources(std::function<std::string(ConnectionId)> describe) override {
     describe_source_ = std::move(describe);
   }
@@ -105,6 +107,9 @@ class BatchingIntake final : public Intake, private RowSink {
   std::byte* allocate_row(std::uint64_t device_hash, std::uint32_t tuple_bytes) override;
   [[nodiscard]] bool wants_rejected() const noexcept override { return dead_letters_.wants(); }
   void on_rejected(const RejectedRecord& record) override { dead_letters_.add(record); }
+  // The request stands, whether there is room for its dead letters or not.
+  void enter(std::uint32_t slot, const IntakeRequest& request, const DecodeResult& decoded, bool rows_kept,
+             std::int64_t receive_time_us);
   [[nodiscard]] DeadLetterBox::Posted post_dead_letters(const IntakeRequest& request,
                                                         std::int64_t receive_time_us, std::uint32_t rejected);
   [[nodiscard]] bool spare_room() const;

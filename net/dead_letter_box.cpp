@@ -16,7 +16,8 @@ void DeadLetterBox::start(bool wanted) {
 void DeadLetterBox::add(const RejectedRecord& record) {
   WELLHEAD_ASSERT(wants());
   kept_.push_back({record.index, record.code, record.field, std::string(record.message),
-                   std::string(record.device_id), record.text});
+                   std::string(record.device_id), record.text,
+                   record.whole_bytes == 0 ? record.text.size() : record.whole_bytes});
 }
 
 DeadLetterBox::Posted DeadLetterBox::post(const Origin& origin, RowSink& rows) {
@@ -31,7 +32,7 @@ DeadLetterBox::Posted DeadLetterBox::post(const Origin& origin, RowSink& rows) {
                                           .source = origin.source,
                                           .device_id = record.device_id,
                                           .payload = record.text,
-                                          .payload_bytes = record.text.size(),
+                                          .payload_bytes = record.bytes,
                                           .record_index = record.index},
                                          rows);
     if (!has_room) break;

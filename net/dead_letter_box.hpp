@@ -59,6 +59,7 @@ class DeadLetterBox {
     std::string message;
     std::string device_id;
     std::string_view text;
+    std::uint64_t bytes;
   };
 
   [[nodiscard]] bool post_summary(const Origin& origin, std::uint32_t dropped, RowSink& rows);

@@ -185,6 +185,32 @@ TEST_F(DeadLetterIntakeTest, AFloodOfBadRecordsLeavesRoomForGoodOnes) {
   EXPECT_GT(stats().dead_letter_rows_dropped.value(), 0U);
 }
 
+TEST_F(DeadLetterIntakeTest, OfARecordTooLargeToHoldTheBeginningIsKept) {
+  make(keeping(), &writer_);
+  ASSERT_EQ(intake_
+                ->reject_too_large({.schema = schema_.get(),
+                                    .body = "{\"device",
+                                    .format = BodyFormat::ndjson,
+                                    .connection = {.slot = 1, .generation = 1},
+                                    .cookie = 9},
+                                   5'000'000)
+                .submission,
+            Submission::taken);
+  turn();
+  ASSERT_EQ(listener_.outcomes.size(), 1U);
+  EXPECT_EQ(listener_.outcomes[0].cookie, 9U);
+  EXPECT_EQ(listener_.outcomes[0].rejected, 1U);
+  ASSERT_EQ(listener_.outcomes[0].errors.kept().size(), 1U);
+  EXPECT_EQ(listener_.outcomes[0].errors.kept()[0].code, RecordErrorCode::record_too_large);
+  commit_all();
+  ASSERT_EQ(letters_.size(), 1U);
+  EXPECT_EQ(text(0, code), "record_too_large");
+  EXPECT_EQ(text(0, payload), "{\"device");
+  EXPECT_EQ(copy_binary::get<std::uint64_t>(
+                reinterpret_cast<const std::byte*>(tuple_field(letters_[0], payload + 1).data())),
+            5'000'000U);
+}
+
 TEST_F(DeadLetterIntakeTest, ARefusedLetterChangesNoAccount) {
   make(keeping());
   ASSERT_EQ(submit(record("a", 1) + bad(1)).submission, Submission::taken);

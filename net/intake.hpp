@@ -118,6 +118,15 @@ class Intake {
 
   [[nodiscard]] virtual SubmitResult submit(const IntakeRequest& request) = 0;
 
+  // Rejects a record that is too long for `request.body` to hold more than its beginning, and keeps that as a
+  // dead letter. As a request with one bad record: taken, and then its outcome follows; or busy or
+  // unavailable, and nothing happened, and nothing will.
+  [[nodiscard]] virtual SubmitResult reject_too_large(const IntakeRequest& request,
+                                                      std::uint64_t record_bytes) {
+    (void)request, (void)record_bytes;
+    return {.submission = Submission::busy, .message = {}};
+  }
+
   // `describe` says in words where a connection's records come from. Set before the first submit().
   virtual void describe_sources(std::function<std::string(ConnectionId)> describe) { (void)describe; }
 
