@@ -107,7 +107,8 @@ bool DeadLetterWriter::write(const DeadLetter& letter, RowSink& rows) {
                          .time_us = letter.received_us,
                          .tuple_bytes = bytes,
                          .record_index = letter.record_index.value_or(0),
-                         .stream = schema_->index()};
+                         .stream = schema_->index(),
+                         .kind = RowKind::dead_letter};
   std::memcpy(row, &header, sizeof(header));
   const std::byte* const end = encode_tuple(row + sizeof(header), schema_->lookup().plans(), slots_);
   WELLHEAD_ASSERT(end == row + sizeof(header) + bytes);

@@ -76,6 +76,7 @@ TEST(dead_letter, goes_to_the_shard_of_its_streams_name) {
   EXPECT_EQ(rows.allocated_hash(0), header.device_hash);
   EXPECT_EQ(header.time_us, test::receive_time_us);
   EXPECT_EQ(header.stream, 3);
+  EXPECT_EQ(header.kind, RowKind::dead_letter);
   EXPECT_EQ(header.record_index, 5U);
 }
 

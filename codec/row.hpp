@@ -16,13 +16,19 @@
 
 namespace wellhead {
 
+enum class RowKind : std::uint8_t {
+  record,       // of its stream
+  dead_letter,  // tells of a record that did not become a row; no record itself
+};
+
 struct RowHeader {
   std::uint64_t device_hash;   // XXH3-64 of the device id's bytes; decides the shard
   std::int64_t time_us;        // the row's partition time, microseconds since 2000-01-01 UTC
   std::uint32_t tuple_bytes;   // length of the tuple behind this header, without padding
   std::uint32_t record_index;  // of the record within its request
   std::uint16_t stream;        // Schema::index()
-  std::uint16_t reserved0 = 0;
+  RowKind kind = RowKind::record;
+  std::uint8_t reserved0 = 0;
   std::uint32_t reserved1 = 0;
 };
 static_assert(sizeof(RowHeader) == 32);
