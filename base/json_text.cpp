@@ -6,7 +6,16 @@
 namespace wellhead {
 namespace {
 
-// Length of the valid UTF-8 sequence at the start of `text` (RFC 3629 §4), 0 when there is none.
+void append_control_character(std::string& out, char character) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  const auto value = static_cast<std::uint8_t>(character);
+  out += "\\u00";
+  out += digits[value >> 4];
+  out += digits[value & 0xF];
+}
+
+}  // namespace
+
 std::size_t utf8_sequence_length(std::string_view text) {
   const auto byte = [&](std::size_t index) { return static_cast<std::uint8_t>(text[index]); };
   const auto continues = [&](std::size_t index, std::uint8_t low = 0x80, std::uint8_t high = 0xBF) {
@@ -27,16 +36,6 @@ std::size_t utf8_sequence_length(std::string_view text) {
   }
   return 0;
 }
-
-void append_control_character(std::string& out, char character) {
-  constexpr std::string_view digits = "0123456789abcdef";
-  const auto value = static_cast<std::uint8_t>(character);
-  out += "\\u00";
-  out += digits[value >> 4];
-  out += digits[value & 0xF];
-}
-
-}  // namespace
 
 void append_json_string(std::string& out, std::string_view text) {
   out += '"';
@@ -59,6 +58,19 @@ void append_json_string(std::string& out, std::string_view text) {
     text.remove_prefix(length);
   }
   out += '"';
+}
+
+std::string storable_text(std::string_view text, std::size_t bytes_max) {
+  constexpr std::string_view replacement = "\xEF\xBF\xBD";  // U+FFFD
+  std::string out;
+  while (!text.empty()) {
+    const std::size_t length = text.front() == '\0' ? 0 : utf8_sequence_length(text);
+    const std::string_view next = length == 0 ? replacement : text.substr(0, length);
+    if (out.size() + next.size() > bytes_max) break;
+    out += next;
+    text.remove_prefix(length == 0 ? 1 : length);
+  }
+  return out;
 }
 
 }  // namespace wellhead

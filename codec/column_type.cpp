@@ -21,6 +21,8 @@ constexpr auto facts = std::to_array<TypeFacts>({
     {ColumnType::bigint, "bigint", 20, "bigint"},
     {ColumnType::boolean, "bool", 16, "boolean"},
     {ColumnType::jsonb, "jsonb", 3802, "jsonb"},
+    {ColumnType::bytea, "bytea", 17, "bytea"},
+    {ColumnType::uuid, "uuid", 2950, "uuid"},
 });
 
 constexpr bool in_order() {

@@ -58,7 +58,10 @@ struct Decoder::State {
   void start_record();
   // Settles the record at hand. REQUIRES that it is not broken.
   void finish_record(RecordOutcome outcome);
+  void finish_rejected_record();
   void refuse_broken_record();
+  void tell_rejected(RecordErrorCode code, std::string_view field, std::string_view message);
+  void look_who_listens();
   void fail_body(RecordErrorCode code, std::string message);
 
   DecoderLimits limits;
@@ -69,6 +72,9 @@ struct Decoder::State {
   std::string_view body;
   RowSink* rows = nullptr;
   RecordErrors* errors = nullptr;
+  bool tells_rejected = false;   // the rows' owner wants to hear of rejected records
+  bool wants_message = false;    // somebody will read the next rejection's sentence
+  std::string_view record_text;  // of the record at hand, once its end is known
   RecordErrorCode broken_code = RecordErrorCode::malformed_json;
   DecodeResult result;
 };
@@ -99,6 +105,7 @@ void Decoder::State::start(const DecodeRequest& request, RowSink& row_sink, Reco
   errors = &record_errors;
   result = {};
   records.start_request(request.schema, request.receive_time_us);
+  look_who_listens();
 }
 
 void Decoder::State::decode_body(BodyFormat format) {
@@ -145,6 +152,7 @@ void Decoder::State::decode_single_object() {
 }
 
 RecordOutcome Decoder::State::read_document(std::string_view text) {
+  record_text = text;
   if (text.size() > limits.record_bytes_max) return refuse_large_record();
   broken_code = RecordErrorCode::malformed_json;
   ondemand::document document;
@@ -200,7 +208,7 @@ bool Decoder::State::decode_element(ondemand::value& element, ondemand::document
 }
 
 RecordOutcome Decoder::State::read_element(ondemand::value& element, ondemand::document& document) {
-  const char* const begin = element.raw_json_token().data();
+  const std::string_view token = element.raw_json_token();
   ondemand::object object;
   const auto error = element.get_object().get(object);
   if (error != simdjson::SUCCESS && error != simdjson::INCORRECT_TYPE) return RecordOutcome::broken;
@@ -211,8 +219,11 @@ RecordOutcome Decoder::State::read_element(ondemand::value& element, ondemand::d
   if (outcome == RecordOutcome::broken || document.current_location().get(next) != simdjson::SUCCESS) {
     return RecordOutcome::broken;
   }
-  const std::string_view text = trimmed({begin, static_cast<std::size_t>(next - begin)});
-  return text.size() > limits.record_bytes_max ? refuse_large_record() : outcome;
+  // A number or a string that was not read still lies before the document's location.
+  const bool passed = next != token.data();
+  record_text =
+      trimmed(passed ? std::string_view(token.data(), static_cast<std::size_t>(next - token.data())) : token);
+  return record_text.size() > limits.record_bytes_max ? refuse_large_record() : outcome;
 }
 
 RecordOutcome Decoder::State::refuse_large_record() {
@@ -229,26 +240,49 @@ bool Decoder::State::reserve(std::size_t bytes) {
 
 void Decoder::State::start_record() {
   ++result.received;
-  records.start_record(errors->wants_message());
+  records.start_record(wants_message);
 }
 
 void Decoder::State::finish_record(RecordOutcome outcome) {
-  const std::uint32_t record_index = result.received - 1;
   if (outcome == RecordOutcome::rejected) {
-    ++result.rejected;
-    records.rejection().add_to(*errors, record_index);
-  } else if (records.write(record_index, *rows) == RecordOutcome::accepted) {
+    finish_rejected_record();
+  } else if (records.write(result.received - 1, *rows) == RecordOutcome::accepted) {
     ++result.accepted;
   } else {
     result.status = DecodeStatus::no_memory;
   }
 }
 
+void Decoder::State::finish_rejected_record() {
+  ++result.rejected;
+  Rejection& rejection = records.rejection();
+  tell_rejected(rejection.code(), rejection.field(), rejection.message());
+  rejection.add_to(*errors, result.received - 1);
+  look_who_listens();
+}
+
 void Decoder::State::refuse_broken_record() {
   ++result.rejected;
   std::string message;
-  if (errors->wants_message()) message = broken_sentence("This record", broken_code);
+  if (wants_message) message = broken_sentence("This record", broken_code);
+  tell_rejected(broken_code, {}, message);
   errors->add(result.received - 1, broken_code, {}, std::move(message));
+  look_who_listens();
+}
+
+void Decoder::State::tell_rejected(RecordErrorCode code, std::string_view field, std::string_view message) {
+  if (!tells_rejected) return;
+  rows->on_rejected({.index = result.received - 1,
+                     .code = code,
+                     .field = field,
+                     .message = message,
+                     .device_id = records.device_id(),
+                     .text = record_text});
+}
+
+void Decoder::State::look_who_listens() {
+  tells_rejected = rows->wants_rejected();
+  wants_message = tells_rejected || errors->wants_message();
 }
 
 void Decoder::State::fail_body(RecordErrorCode code, std::string message) {

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <limits>
 
+#include "base/assert.hpp"
 #include "codec/body_framing.hpp"
 #include "codec/copy_binary.hpp"
 #include "codec/timestamp.hpp"
@@ -69,6 +70,9 @@ std::string_view wanted_by(ColumnType type) noexcept {
       return "true or false";
     case ColumnType::jsonb:
       return "any JSON";
+    case ColumnType::bytea:
+    case ColumnType::uuid:
+      break;
   }
   return "a value";
 }
@@ -138,6 +142,9 @@ ValueOutcome FieldDecoder::decode_any(ondemand::value& value, const ColumnPlan& 
     case ColumnType::jsonb:
       if (first != 'n') return decode_jsonb(value, plan, slot);
       break;
+    case ColumnType::bytea:
+    case ColumnType::uuid:
+      WELLHEAD_ASSERT(false && "records are not decoded into the node's own streams");
   }
   if (first == 'n') return token_of(value) == "null" ? ValueOutcome::absent : ValueOutcome::broken;
   return mismatch(value, plan, wanted_by(plan.type));

@@ -59,6 +59,7 @@ void RecordDecoder::reset_slots() {
 
 [[gnu::flatten]] RecordOutcome RecordDecoder::read(ondemand::object& object) {
   reset_slots();
+  slots_filled_ = true;
   for (auto item : object) {
     if (item.error() != simdjson::SUCCESS) return RecordOutcome::broken;
     // By reference: a copy would load what was just stored in other pieces, which stalls for every field.
@@ -186,6 +187,13 @@ void RecordDecoder::refuse_unit(const ColumnPlan& plan, std::string_view unit) {
     return in_quotes(unit) + " is no unit that " + in_quotes(plan.config->name) +
            " can be converted from; it is stored in " + plan.config->unit + ".";
   });
+}
+
+std::string_view RecordDecoder::device_id() const noexcept {
+  if (!slots_filled_) return {};
+  const Slot& device = slots_[index_->device_column()];
+  return device.given ? std::string_view(device.text, static_cast<std::size_t>(device.length))
+                      : std::string_view();
 }
 
 RecordOutcome RecordDecoder::write(std::uint32_t record_index, RowSink& rows) {

@@ -29,7 +29,10 @@ class RecordDecoder {
   explicit RecordDecoder(DecoderLimits limits) : fields_(limits) {}
 
   void start_request(const Schema& schema, std::int64_t receive_time_us);
-  void start_record(bool wants_message) { fields_.start_record(wants_message); }
+  void start_record(bool wants_message) {
+    fields_.start_record(wants_message);
+    slots_filled_ = false;
+  }
 
   // Reads all fields into slots: accepted, rejected or broken. The record's text must stay until write().
   [[nodiscard]] RecordOutcome read(simdjson::ondemand::object& object);
@@ -40,6 +43,9 @@ class RecordDecoder {
   [[nodiscard]] RecordOutcome write(std::uint32_t record_index, RowSink& rows);
 
   [[nodiscard]] Rejection& rejection() noexcept { return fields_.rejection(); }
+  // The device of the record at hand, as far as it was read; empty where it was not. Valid until the next
+  // record.
+  [[nodiscard]] std::string_view device_id() const noexcept;
 
  private:
   // A unit the record names for some of its numbers.
@@ -65,6 +71,7 @@ class RecordDecoder {
   const Schema* schema_ = nullptr;
   const SchemaIndex* index_ = nullptr;
   std::int64_t receive_time_us_ = 0;
+  bool slots_filled_ = false;  // by the record at hand
   std::vector<Slot> slots_;
   std::vector<NamedUnit> units_;
   // Per stream: the key that came after each key last time; the last entry is for the first key. A device

@@ -43,6 +43,10 @@ class Rejection {
   }
 
   [[nodiscard]] bool active() const noexcept { return active_; }
+  // REQUIRES active().
+  [[nodiscard]] RecordErrorCode code() const noexcept { return code_; }
+  [[nodiscard]] std::string_view field() const noexcept { return field_; }
+  [[nodiscard]] const std::string& message() const noexcept { return message_; }
   void add_to(RecordErrors& errors, std::uint32_t index) {
     errors.add(index, code_, field_, std::move(message_));
   }

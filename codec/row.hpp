@@ -10,8 +10,16 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
+
+#include "codec/record_error.hpp"
 
 namespace wellhead {
+
+enum class RowKind : std::uint8_t {
+  record,       // of its stream
+  dead_letter,  // tells of a record that did not become a row; no record itself
+};
 
 struct RowHeader {
   std::uint64_t device_hash;   // XXH3-64 of the device id's bytes; decides the shard
@@ -19,7 +27,8 @@ struct RowHeader {
   std::uint32_t tuple_bytes;   // length of the tuple behind this header, without padding
   std::uint32_t record_index;  // of the record within its request
   std::uint16_t stream;        // Schema::index()
-  std::uint16_t reserved0 = 0;
+  RowKind kind = RowKind::record;
+  std::uint8_t reserved0 = 0;
   std::uint32_t reserved1 = 0;
 };
 static_assert(sizeof(RowHeader) == 32);
@@ -32,6 +41,18 @@ static_assert(sizeof(RowHeader) % row_alignment == 0);
   return sizeof(RowHeader) + (tuple_bytes + row_alignment - 1) / row_alignment * row_alignment;
 }
 
+// A record that is not taken. Everything but `text` and `field` is valid during the call that tells of it.
+struct RejectedRecord {
+  std::uint32_t index;  // of the record within its request, from 0
+  RecordErrorCode code;
+  std::string_view field;      // column name, owned by the schema; empty where no single field is at fault
+  std::string_view message;    // a sentence for whoever sends the records
+  std::string_view device_id;  // empty where it was not read before the fault
+  std::string_view text;       // the record as received, within the request's body
+  // Length of the record where `text` is only its beginning; 0: all of it is there.
+  std::uint64_t whole_bytes = 0;
+};
+
 // Where the decoder puts rows. One thread.
 class RowSink {
  public:
@@ -40,6 +61,11 @@ class RowSink {
   // (header and tuple; the padding is the sink's). Null when there is no memory for it: the caller then gives
   // up the whole request.
   [[nodiscard]] virtual std::byte* allocate_row(std::uint64_t device_hash, std::uint32_t tuple_bytes) = 0;
+
+  // Whether on_rejected() is to be called for the next record that is rejected. Asked at the start of a
+  // request and after each rejected record, so that it costs the good ones nothing.
+  [[nodiscard]] virtual bool wants_rejected() const noexcept { return false; }
+  virtual void on_rejected(const RejectedRecord& /*record*/) {}
 };
 
 }  // namespace wellhead

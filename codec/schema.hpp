@@ -20,10 +20,19 @@ enum class ColumnType : std::uint8_t {
   integer,
   bigint,
   boolean,
-  jsonb
+  jsonb,
+  bytea,  // from here on: written by the node only (see node_only)
+  uuid
 };
 
-// The type's name in configuration: timestamptz, text, real, double, int, bigint, bool, jsonb.
+// Whether only the node itself writes columns of the type: no JSON value becomes one, so no configured stream
+// has any.
+[[nodiscard]] constexpr bool node_only(ColumnType type) noexcept {
+  return type == ColumnType::bytea || type == ColumnType::uuid;
+}
+
+// The type's name in configuration: timestamptz, text, real, double, int, bigint, bool, jsonb; those of the
+// node only too, which are in catalogs of its streams.
 [[nodiscard]] std::string_view to_string(ColumnType type) noexcept;
 [[nodiscard]] std::optional<ColumnType> column_type_from(std::string_view name) noexcept;
 // OID of the type in PostgreSQL's catalog (src/include/catalog/pg_type.dat).
@@ -55,7 +64,7 @@ struct ColumnConfig {
   std::string unit = {};        // the column's unit, e.g. "degC"; empty: none
   std::string input_unit = {};  // the unit records come in; empty: the column's
   std::string unit_key = {};    // JSON key of a sibling that names the record's unit, e.g. "temperature_unit"
-  std::uint32_t text_bytes_max = 1024;   // text and jsonb
+  std::uint32_t text_bytes_max = 1024;   // text, jsonb and bytea
   std::uint32_t text_bytes_min = 0;      // text
   std::vector<std::string> one_of = {};  // text: the only values allowed; empty: any
   EpochUnit epoch = EpochUnit::by_magnitude;
@@ -69,6 +78,7 @@ struct StreamConfig {
   // A timestamptz column, required likewise: the hypertable's partition key.
   std::string time_column = {};
   bool reject_unknown_fields = false;
+  bool internal = false;  // the node writes it itself: offered to no client, and no configuration has it
   std::int64_t past_max_s = 3650LL * 86'400;  // older records are refused: a stray year makes a junk chunk
   std::int64_t future_max_s = 86'400;
   std::vector<ColumnConfig> columns = {};

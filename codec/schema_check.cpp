@@ -94,6 +94,8 @@ class StreamCheck {
   Check column(const ColumnConfig& column) {
     if (!is_identifier(column.name)) return fail("a column's name has 1 to 63 bytes and no NUL.");
     if (!column_names_.insert(column.name).second) return fail(column, "is there twice.");
+    if (node_only(column.type) && !stream_.internal)
+      return fail(column, "no JSON value becomes " + std::string(to_string(column.type)) + ".");
     if (Check check = source(column); !check) return check;
     if (Check check = range(column); !check) return check;
     if (Check check = text(column); !check) return check;

@@ -20,6 +20,8 @@ FieldEncoding encoding_of(ColumnType type) noexcept {
     case ColumnType::bigint:
       return FieldEncoding::bits64;
     case ColumnType::text:
+    case ColumnType::bytea:
+    case ColumnType::uuid:
       return FieldEncoding::text;
     case ColumnType::jsonb:
       return FieldEncoding::jsonb;

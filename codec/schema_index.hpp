@@ -19,7 +19,7 @@ namespace wellhead {
 
 inline constexpr std::uint16_t no_index = std::numeric_limits<std::uint16_t>::max();
 
-// How a slot's value is laid out in the tuple.
+// How a slot's value is laid out in the tuple; `text` is any bytes as they are.
 enum class FieldEncoding : std::uint8_t { bits8, bits32, bits64, text, jsonb };
 
 // One column's value on its way into a tuple. Numbers, times and booleans wait as the bits PostgreSQL wants,

@@ -51,7 +51,7 @@ int check(const CheckArguments& arguments) {
   }
   const ThreadCounts threads = thread_counts(loaded->config, usable_cores());
   std::cout << fmt::format("configuration: good (streams: {}, reactors: {}, shards: {}, cores: {})\n",
-                           loaded->schemas.size(), threads.reactors, threads.shards, usable_cores());
+                           loaded->config.streams.size(), threads.reactors, threads.shards, usable_cores());
   if (arguments.offline || loaded->config.sink != "postgres") return exit_ok;
   return check_database(*loaded);
 }

@@ -29,6 +29,12 @@ struct DatabaseConfig {
   std::chrono::milliseconds statement_timeout{60'000};
 };
 
+// What is kept of records that do not become rows.
+struct DeadLetterConfig {
+  std::uint32_t payload_bytes_max = 16U << 10;  // of one record
+  std::uint32_t per_request_max = 1'000;        // rows; 0: none
+};
+
 struct Config {
   std::string node_id;  // never empty once loaded
   std::uint32_t reactors = 0;
@@ -49,6 +55,7 @@ struct Config {
   FlushOptions flush;
   std::string sink = "postgres";
   DatabaseConfig database;
+  DeadLetterConfig dead_letter;
   std::string log_level = "info";
   bool covering_index = false;
 
@@ -78,9 +85,10 @@ struct Origin {
 
 struct LoadedConfig {
   Config config;
-  std::vector<Origin> origins;         // by position in config_keys()
-  std::vector<SchemaPointer> schemas;  // config.streams, compiled; Schema::index() is the position
-  std::vector<std::string> warnings;   // sentences for the operator; nothing that stops the node
+  std::vector<Origin> origins;  // by position in config_keys()
+  // config.streams, compiled, and the dead letter's behind them; Schema::index() is the position.
+  std::vector<SchemaPointer> schemas;
+  std::vector<std::string> warnings;  // sentences for the operator; nothing that stops the node
 };
 
 // Every mistake that was found, each a sentence naming its place and key. Never empty.

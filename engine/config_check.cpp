@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "codec/dead_letter.hpp"
 #include "codec/row.hpp"
 #include "engine/config_keys.hpp"
 #include "engine/cores.hpp"
@@ -68,10 +69,31 @@ class Checker {
       errors_.push_back(fmt::format("{}: streams: there are {} streams, and {} is the most allowed.",
                                     streams_.back().where, streams_.size(), streams_max));
     for (std::size_t index = 0; index < std::min(streams_.size(), streams_max); ++index) compile(index);
+    // Only behind all others is its index its position.
+    if (loaded_.schemas.size() == streams_.size()) compile_dead_letter();
+  }
+
+  void compile_dead_letter() {
+    StreamConfig config = dead_letter_stream(config_.dead_letter.payload_bytes_max);
+    const std::size_t longest = longest_row_bytes(config);
+    if (longest > config_.batch_bytes - Batch::header_room_bytes)
+      add("dead_letter.payload_bytes_max",
+          fmt::format(
+              "makes rows of up to {} bytes, which do not fit pipeline.batch_bytes = \"{}\"; lower it "
+              "or raise pipeline.batch_bytes",
+              longest, format_size(config_.batch_bytes)));
+    const auto index = static_cast<std::uint16_t>(loaded_.schemas.size());
+    loaded_.schemas.push_back(Schema::compile(std::move(config), index).value());
   }
 
   void compile(std::size_t index) {
     const PlacedStream& stream = streams_[index];
+    if (stream.config.name == dead_letter_stream_name) {
+      errors_.push_back(
+          fmt::format("{}: streams.{}: the node keeps bad records in a stream of this name; choose another.",
+                      stream.where, dead_letter_stream_name));
+      return;
+    }
     auto schema = Schema::compile(stream.config, static_cast<std::uint16_t>(index));
     if (!schema) {
       errors_.push_back(fmt::format("{}: {}", stream.where, schema.error()));
@@ -140,10 +162,11 @@ std::size_t longest_row_bytes(const StreamConfig& stream) noexcept {
   constexpr std::size_t field_count_bytes = 2;
   constexpr std::size_t field_length_bytes = 4;
   constexpr std::size_t jsonb_version_bytes = 1;
-  constexpr std::size_t fixed_value_bytes_max = 8;
+  constexpr std::size_t fixed_value_bytes_max = 16;
   std::size_t tuple_bytes = field_count_bytes;
   for (const ColumnConfig& column : stream.columns) {
-    const bool textual = column.type == ColumnType::text || column.type == ColumnType::jsonb;
+    const bool textual = column.type == ColumnType::text || column.type == ColumnType::jsonb ||
+                         column.type == ColumnType::bytea;
     const std::size_t given = column.default_value ? column.default_value->size() : 0;
     const std::size_t value = textual
                                   ? std::max<std::size_t>(column.text_bytes_max, given) + jsonb_version_bytes

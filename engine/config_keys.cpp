@@ -108,6 +108,11 @@ constexpr std::array keys_table{
     ConfigKey{.name = "database.statement_timeout", .type = KeyType::duration, .slot = WELLHEAD_SLOT(database.statement_timeout), .minimum = second, .maximum = day,
               .help = "For one statement of a flush; then it is rolled back and tried again."},
 
+    ConfigKey{.name = "dead_letter.payload_bytes_max", .type = KeyType::size, .slot = WELLHEAD_SLOT(dead_letter.payload_bytes_max), .minimum = 64, .maximum = mebibyte,
+              .help = "What `dead_letter` keeps of one record's bytes. A longer record cannot be replayed."},
+    ConfigKey{.name = "dead_letter.per_request_max", .type = KeyType::integer, .slot = WELLHEAD_SLOT(dead_letter.per_request_max), .minimum = 0, .maximum = 1'000'000,
+              .help = "Bad records of one request that are kept in `dead_letter`; of the others there is only their number. 0: none is kept."},
+
     ConfigKey{.name = "log.level", .type = KeyType::choice, .slot = WELLHEAD_SLOT(log_level), .choices = "debug|info|warning|error|off",
               .help = "Log lines below it are dropped. Reloaded on HUP."},
 

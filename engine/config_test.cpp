@@ -48,7 +48,9 @@ TEST_F(ConfigTest, NothingAtAllIsAGoodConfiguration) {
   const auto loaded = load_config({});
   ASSERT_TRUE(loaded) << testing::PrintToString(loaded.error());
   EXPECT_EQ(loaded->config.streams.size(), 3U);
-  EXPECT_EQ(loaded->schemas.size(), 3U);
+  ASSERT_EQ(loaded->schemas.size(), 4U);
+  EXPECT_EQ(loaded->schemas.back()->name(), "dead_letter");
+  EXPECT_EQ(loaded->schemas.back()->index(), 3);
   EXPECT_FALSE(loaded->config.node_id.empty());
   EXPECT_EQ(loaded->config.http.address, "127.0.0.1");
 }
@@ -271,6 +273,22 @@ TEST_F(ConfigTest, AStreamOfABuiltInOnesNameTakesItsPlaceAndOthersFollow) {
   EXPECT_EQ(error_of("[streams]\nbuiltin = false\n[ndjson]\nlisten = \"off\"\n"),
             "wellhead.toml:2:11: streams.builtin = false leaves no stream; write a [streams.NAME] table or "
             "set it to true.");
+}
+
+TEST_F(ConfigTest, NoStreamTakesTheNameOfTheDeadLetter) {
+  const std::string error = error_of(
+      "[streams.dead_letter]\ndevice = \"d\"\ntime = \"t\"\n[[streams.dead_letter.columns]]\nname = \"d\"\n"
+      "type = \"text\"\n[[streams.dead_letter.columns]]\nname = \"t\"\ntype = \"timestamptz\"\n");
+  EXPECT_EQ(error,
+            "wellhead.toml:1:1: streams.dead_letter: the node keeps bad records in a stream of this name; "
+            "choose another.");
+}
+
+TEST_F(ConfigTest, DeadLettersThatDoNotFitABatchAreRefused) {
+  const std::string error = error_of("[dead_letter]\npayload_bytes_max = \"256KiB\"\n");
+  EXPECT_TRUE(
+      error.starts_with("wellhead.toml:2:21: dead_letter.payload_bytes_max = \"256KiB\" makes rows of "))
+      << error;
 }
 
 TEST_F(ConfigTest, AStreamWhoseRowsDoNotFitABatchIsRefused) {

@@ -11,6 +11,7 @@
 #include "base/log.hpp"
 #include "engine/commands.hpp"
 #include "engine/cores.hpp"
+#include "engine/dead_letter_setup.hpp"
 #include "net/batching_intake.hpp"
 #include "sink/null_committer.hpp"
 #include "sink/postgres_committer.hpp"
@@ -116,6 +117,7 @@ std::unique_ptr<Committer> Pipeline::make_committer(std::uint32_t shard) {
   setup.shard = shard;
   setup.streams = loaded_.schemas;
   setup.owner.journal_id = journal_id_;
+  if (config_.dead_letter.per_request_max > 0) setup.dead_letter = dead_letter_table(loaded_, clock_);
   return make_postgres_committer(postgres_options(config_), std::move(setup));
 }
 
@@ -161,6 +163,7 @@ Pipeline::Outcome Pipeline::create_reactor(std::uint32_t index) {
   batching.batch_bytes = config_.batch_bytes;
   batching.batches_max = batches_per_reactor(config_);
   batching.decoder = config_.decoder;
+  batching.dead_letter = dead_letter_options(loaded_);
   batching.receipt_digest = receipt_digest_;
   auto intake =
       std::make_unique<BatchingIntake>(batching, std::move(ports), *returns_[index], clock_, board_, nullptr);

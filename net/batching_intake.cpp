@@ -22,6 +22,10 @@ constexpr nanoseconds unwritable_interval = milliseconds(20);
 // journal, however long the database is gone.
 constexpr std::uint32_t away_divisor = 2;
 constexpr std::uint32_t returns_divisor = 4;
+// Dead letters take no batch when fewer than this share of all is free, or more than that share of what goes
+// into the journal at once is in use: the rest is for records.
+constexpr std::uint32_t spare_divisor = 8;
+constexpr std::uint32_t unsent_divisor = 2;
 
 constexpr RequestBook::Abandonment block_failed{
     .problem =
@@ -55,6 +59,7 @@ BatchingIntake::BatchingIntake(const BatchingOptions& options, std::vector<Shard
       clock_(clock),
       board_(board),
       decoder_(options.decoder),
+      dead_letters_(options.dead_letter),
       book_({.journal_digest = options.receipt_digest,
              .epoch = board.epoch(),
              .reactor = options.reactor_index,
@@ -90,10 +95,12 @@ SubmitResult BatchingIntake::submit(const IntakeRequest& request) {
   const std::uint32_t slot = book_.open();
   request_in_work_ = slot;
   begin_rows();
+  dead_letters_.start(request.dead_letters);
+  const std::int64_t receive_time_us = clock_.wall_us();
   const DecodeResult decoded = decoder_.decode({.schema = *request.schema,
                                                 .body = request.body,
                                                 .format = request.format,
-                                                .receive_time_us = clock_.wall_us()},
+                                                .receive_time_us = receive_time_us},
                                                *this, book_.at(slot).outcome.errors);
   if (decoded.status == DecodeStatus::malformed_body) {
     undo(slot);
@@ -106,8 +113,42 @@ SubmitResult BatchingIntake::submit(const IntakeRequest& request) {
     return refuse_for_memory();
   }
   if (!rows_kept) take_rows_back();
-  book_.enter(slot, request, decoded, rows_kept);
+  enter(slot, request, decoded, rows_kept, receive_time_us);
   return {.submission = Submission::taken, .message = {}};
+}
+
+SubmitResult BatchingIntake::reject_too_large(const IntakeRequest& request, std::uint64_t record_bytes) {
+  const bool closed = (gate_ && gate_->state() != JournalGate::State::open) ||
+                      (!gate_ && unavailable_shard_ != lanes_.size());
+  if (closed || book_.pending() >= options_.requests_max)
+    return {.submission = Submission::busy, .message = {}};
+  constexpr auto code = RecordErrorCode::record_too_large;
+  constexpr std::string_view message = "The line is longer than this node takes.";
+  const std::uint32_t slot = book_.open();
+  request_in_work_ = slot;
+  begin_rows();
+  dead_letters_.start(request.dead_letters);
+  book_.at(slot).outcome.errors.add(0, code, {}, std::string(message));
+  if (dead_letters_.wants())
+    dead_letters_.add({.index = 0,
+                       .code = code,
+                       .field = {},
+                       .message = message,
+                       .device_id = {},
+                       .text = request.body,
+                       .whole_bytes = record_bytes});
+  DecodeResult one_rejected;
+  one_rejected.received = one_rejected.rejected = 1;
+  enter(slot, request, one_rejected, true, clock_.wall_us());
+  return {.submission = Submission::taken, .message = {}};
+}
+
+void BatchingIntake::enter(std::uint32_t slot, const IntakeRequest& request, const DecodeResult& decoded,
+                           bool rows_kept, std::int64_t receive_time_us) {
+  const auto letters = post_dead_letters(request, receive_time_us, decoded.rejected);
+  book_.enter(slot, request, decoded, rows_kept, letters.rows);
+  stats_.dead_letter_rows.add(letters.rows);
+  stats_.dead_letter_rows_dropped.add(letters.dropped);
 }
 
 std::optional<SubmitResult> BatchingIntake::refuse_before_decoding(AckLevel ack) {
@@ -147,6 +188,22 @@ SubmitResult BatchingIntake::refuse_for_memory() {
   return {.submission = Submission::busy, .message = {}};
 }
 
+// Their rows come behind those of the request's records, and share their fate.
+DeadLetterBox::Posted BatchingIntake::post_dead_letters(const IntakeRequest& request,
+                                                        std::int64_t receive_time_us,
+                                                        std::uint32_t rejected) {
+  if (dead_letters_.empty()) return {};
+  const std::string source = describe_source_ ? describe_source_(request.connection) : std::string();
+  kind_in_work_ = RowKind::dead_letter;
+  const DeadLetterBox::Posted posted = dead_letters_.post({.stream = request.schema->name(),
+                                                           .source = source,
+                                                           .received_us = receive_time_us,
+                                                           .rejected = rejected},
+                                                          *this);
+  kind_in_work_ = RowKind::record;
+  return posted;
+}
+
 // --- rows and batches ---
 
 std::byte* BatchingIntake::allocate_row(std::uint64_t device_hash, std::uint32_t tuple_bytes) {
@@ -160,10 +217,19 @@ std::byte* BatchingIntake::allocate_row(std::uint64_t device_hash, std::uint32_t
     if (lane.open == nullptr) return nullptr;
     WELLHEAD_ASSERT(lane.open->fits(bytes));  // configuration keeps batch_bytes above the longest tuple
   }
-  return lane.open->append(request_in_work_, book_.at(request_in_work_).generation, tuple_bytes);
+  return lane.open->append(request_in_work_, book_.at(request_in_work_).generation, tuple_bytes,
+                           kind_in_work_);
+}
+
+// Whether there is so much room that dead letters may have some of it.
+bool BatchingIntake::spare_room() const {
+  const std::size_t free = batches_free_.size() + options_.batches_max - batches_.size();
+  return free > options_.batches_max / spare_divisor &&
+         batches_unsent_ <= batches_unsent_max_ / unsent_divisor;
 }
 
 Batch* BatchingIntake::acquire_batch(std::uint32_t shard) {
+  if (kind_in_work_ == RowKind::dead_letter && !spare_room()) return nullptr;
   if (batches_unsent_ >= batches_unsent_max_ && gate_) {
     shortage_ = Shortage::block;
     return nullptr;

@@ -23,6 +23,7 @@
 #include "base/clock.hpp"
 #include "codec/decoder.hpp"
 #include "journal/journal.hpp"
+#include "net/dead_letter_box.hpp"
 #include "net/intake.hpp"
 #include "net/journal_gate.hpp"
 #include "net/request_book.hpp"
@@ -50,6 +51,7 @@ struct BatchingOptions {
   std::uint32_t receipt_digest = 0;     // of the journal: net/receipt.hpp
   std::uint32_t requests_max = 65'536;  // taken and not answered
   DecoderLimits decoder{};
+  DeadLetterOptions dead_letter{};
 };
 
 class BatchingIntake final : public Intake, private RowSink {
@@ -62,6 +64,11 @@ class BatchingIntake final : public Intake, private RowSink {
   ~BatchingIntake() override;
 
   [[nodiscard]] SubmitResult submit(const IntakeRequest& request) override;
+  [[nodiscard]] SubmitResult reject_too_large(const IntakeRequest& request,
+                                              std::uint64_t record_bytes) override;
+  void describe_sources(std::function<std::string(ConnectionId)> describe) override {
+    describe_source_ = std::move(describe);
+  }
   std::size_t turn(RequestListener& listener) override;
   [[nodiscard]] std::optional<JournalOperation> journal_operation() override;
   void on_journal_completion(std::int64_t result) override;
@@ -98,6 +105,14 @@ class BatchingIntake final : public Intake, private RowSink {
   };
 
   std::byte* allocate_row(std::uint64_t device_hash, std::uint32_t tuple_bytes) override;
+  [[nodiscard]] bool wants_rejected() const noexcept override { return dead_letters_.wants(); }
+  void on_rejected(const RejectedRecord& record) override { dead_letters_.add(record); }
+  // The request stands, whether there is room for its dead letters or not.
+  void enter(std::uint32_t slot, const IntakeRequest& request, const DecodeResult& decoded, bool rows_kept,
+             std::int64_t receive_time_us);
+  [[nodiscard]] DeadLetterBox::Posted post_dead_letters(const IntakeRequest& request,
+                                                        std::int64_t receive_time_us, std::uint32_t rejected);
+  [[nodiscard]] bool spare_room() const;
   [[nodiscard]] Batch* acquire_batch(std::uint32_t shard);
   void release_batch(Batch* batch);
   void drop_open(Lane& lane);
@@ -131,6 +146,8 @@ class BatchingIntake final : public Intake, private RowSink {
   LaneBoard& board_;
   std::optional<JournalGate> gate_;
   Decoder decoder_;
+  DeadLetterBox dead_letters_;
+  std::function<std::string(ConnectionId)> describe_source_;
   IntakeStats stats_;
   RequestBook book_;
   std::vector<Lane> lanes_;
@@ -144,6 +161,7 @@ class BatchingIntake final : public Intake, private RowSink {
   std::uint32_t batches_away_max_;  // of a lane, but those that must return
   std::uint32_t returns_owed_max_;
   std::uint32_t request_in_work_ = 0;
+  RowKind kind_in_work_ = RowKind::record;
   Shortage shortage_ = Shortage::batches;
   std::size_t unavailable_shard_ = 0;  // lanes_.size() when all are available
   std::uint64_t settled_ = 0;          // blocks decided since the last turn

@@ -1,5 +1,6 @@
 #include "net/connections.hpp"
 
+#include <netdb.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -26,6 +27,32 @@ constexpr std::int64_t capacity_poll_ns = 20'000'000;
 constexpr std::size_t stale_waiters_max = 1'024;
 // Deadlines handled in one turn.
 constexpr std::size_t expired_per_turn_max = 256;
+
+std::string_view name_of(Protocol protocol) noexcept {
+  switch (protocol) {
+    case Protocol::http:
+      return "http";
+    case Protocol::ndjson:
+      return "ndjson";
+    case Protocol::admin:
+      break;
+  }
+  return "admin";
+}
+
+// "10.0.0.7:4711", "[::1]:4711"; `ask` is getsockname or getpeername.
+std::string address_of(int fd, int (*ask)(int, sockaddr*, socklen_t*)) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof(address);
+  char host[NI_MAXHOST];
+  char port[NI_MAXSERV];
+  auto* const any = reinterpret_cast<sockaddr*>(&address);
+  if (ask(fd, any, &size) != 0 ||
+      getnameinfo(any, size, host, sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+    return "unknown";
+  const std::string name = address.ss_family == AF_INET6 ? "[" + std::string(host) + "]" : host;
+  return name + ":" + port;
+}
 
 }  // namespace
 
@@ -111,6 +138,13 @@ Session& Connections::ensure_session(std::uint32_t slot) {
   if (connection.session == nullptr)
     connection.session = sessions_.make(listeners_[connection.listener], Link(*this, id_of(slot)));
   return *connection.session;
+}
+
+std::string Connections::describe(ConnectionId id) const {
+  if (id.slot >= connections_.size() || connections_[id.slot].generation != id.generation) return {};
+  const Connection& connection = connections_[id.slot];
+  return std::string(name_of(protocol_of(connection))) + " " + address_of(connection.fd, ::getsockname) +
+         " from " + address_of(connection.fd, ::getpeername);
 }
 
 Session* Connections::session_of(ConnectionId id) {

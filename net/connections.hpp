@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "net/buffer_ring.hpp"
@@ -34,6 +35,8 @@ class Connections {
   // REQUIRES an operation of a connection.
   void on_completion(const Completion& completion);
   void on_outcome(ConnectionId id, const RequestOutcome& outcome);
+  // "http 127.0.0.1:8080 from 10.0.0.7:4711": the listener and the peer, as far as the system knows them.
+  [[nodiscard]] std::string describe(ConnectionId id) const;
   void on_capacity();
   // Ends timed-out connections; returns how many deadlines passed.
   std::size_t expire_deadlines();

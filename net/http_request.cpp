@@ -130,12 +130,16 @@ std::optional<HttpRefusal> plan_ingest(const HttpRequestHead& head, const Sessio
   const std::string_view partial = query_value(head.query(), "accept_partial");
   if (!partial.empty() && partial != "true" && partial != "false")
     return HttpRefusal{400, "invalid_parameter", "accept_partial is either true or false.", 0, {}};
+  const std::string_view letters = query_value(head.query(), "dead_letter");
+  if (!letters.empty() && letters != "true" && letters != "false")
+    return HttpRefusal{400, "invalid_parameter", "dead_letter is either true or false.", 0, {}};
   const auto ack = ack_of(head.ack, listener.ack);
   if (!ack) return HttpRefusal{400, "invalid_parameter", "Ack is either journal or commit.", 0, {}};
   plan.ack = *ack;
   plan.format = *format;
   plan.coding = *coding;
   plan.all_or_nothing = partial == "false";
+  plan.dead_letters = letters != "false";
   plan.wants_continue = !head.expect.empty() && head.version_minor == 1;
   plan.action = HttpPlan::Action::ingest;
   return std::nullopt;

@@ -31,6 +31,7 @@ struct HttpPlan {
   BodyFormat format = BodyFormat::detect;
   ContentCoding coding = ContentCoding::identity;
   bool all_or_nothing = false;
+  bool dead_letters = true;
   bool wants_continue = false;
   AckLevel ack = AckLevel::journal;
   std::string_view receipt;                   // within the head

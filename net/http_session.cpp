@@ -279,6 +279,7 @@ void HttpSession::submit() {
                                                        .connection = link_.id(),
                                                        .cookie = cookie_,
                                                        .all_or_nothing = plan_.all_or_nothing,
+                                                       .dead_letters = plan_.dead_letters,
                                                        .ack = plan_.ack,
                                                        .wants_receipt = true});
   switch (result.submission) {

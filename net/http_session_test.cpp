@@ -71,6 +71,23 @@ TEST_F(HttpSessionTest, WithoutPartialAcceptanceOneBadRecordIs422) {
   EXPECT_EQ(ask(post("one\n", "", "?accept_partial=maybe")).status, 400);
 }
 
+TEST_F(HttpSessionTest, AClientMayAskThatNoDeadLettersAreKept) {
+  start();
+  for (const char* query : {"", "?dead_letter=true", "?accept_partial=true&dead_letter=false"})
+    EXPECT_EQ(ask(post("one\n", "", query)).status, 200) << query;
+  EXPECT_EQ(intake_.dead_letters(), (std::vector<bool>{true, true, false}));
+  EXPECT_EQ(ask(post("one\n", "", "?dead_letter=0")).status, 400);
+}
+
+TEST_F(HttpSessionTest, TheIntakeLearnsWhereRecordsComeFrom) {
+  start();
+  EXPECT_EQ(ask(post("one\n")).status, 200);
+  const std::vector<std::string> sources = intake_.sources();
+  ASSERT_EQ(sources.size(), 1U);
+  EXPECT_TRUE(sources[0].starts_with("http 127.0.0.1:")) << sources[0];
+  EXPECT_NE(sources[0].find(" from 127.0.0.1:"), std::string::npos) << sources[0];
+}
+
 TEST_F(HttpSessionTest, ABodyThatIsNotJsonIs400AndTheConnectionGoesOn) {
   start();
   Client client = http();

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -42,6 +43,7 @@ struct IntakeRequest {
   ConnectionId connection;
   std::uint64_t cookie;         // the session's own name for the request; comes back in the outcome
   bool all_or_nothing = false;  // any bad record rejects the whole request
+  bool dead_letters = true;     // bad records are kept in the stream dead_letter
   AckLevel ack = AckLevel::journal;
   bool wants_receipt = false;
 };
@@ -105,6 +107,9 @@ struct IntakeStats {
   Counter blocks;             // of the journal, durable
   Counter batches_spilled;    // durable and not kept in memory: the shard reads them back
   Counter batch_exhaustions;  // no free batch: backpressure
+  Counter dead_letter_rows;   // of requests that were taken; no records
+  // Rejected records that have no row there: too many in their request, or no memory to spare.
+  Counter dead_letter_rows_dropped;
 };
 
 class Intake {
@@ -112,6 +117,18 @@ class Intake {
   virtual ~Intake() = default;
 
   [[nodiscard]] virtual SubmitResult submit(const IntakeRequest& request) = 0;
+
+  // Rejects a record that is too long for `request.body` to hold more than its beginning, and keeps that as a
+  // dead letter. As a request with one bad record: taken, and then its outcome follows; or busy or
+  // unavailable, and nothing happened, and nothing will.
+  [[nodiscard]] virtual SubmitResult reject_too_large(const IntakeRequest& request,
+                                                      std::uint64_t record_bytes) {
+    (void)request, (void)record_bytes;
+    return {.submission = Submission::busy, .message = {}};
+  }
+
+  // `describe` says in words where a connection's records come from. Set before the first submit().
+  virtual void describe_sources(std::function<std::string(ConnectionId)> describe) { (void)describe; }
 
   // Once per turn of the reactor's loop, after its completions: hands open batches to the journal or to their
   // shards and delivers outcomes to `listener`. Returns how much was done, 0 for nothing.

@@ -19,6 +19,9 @@ constexpr std::size_t unsent_bytes_max = 256U << 10;
 constexpr std::uint32_t run_lines_max = RecordErrors::kept_max;
 constexpr std::size_t run_bytes_max = 256U << 10;
 
+// What is kept of a line that is too long.
+constexpr std::size_t long_line_bytes_kept = 16U << 10;
+
 constexpr std::string_view long_line_message = "the line is longer than this node takes";
 
 constexpr bool is_json_space(char character) {
@@ -110,6 +113,7 @@ NdjsonSession::Progress NdjsonSession::process_lines(ReceivedBytes& bytes) {
   const std::size_t newline = find_newline(bytes);
   if (newline == bytes.size) return carry_rest(bytes);
   // The run ended before a complete line: that one is too long.
+  note_long_line({bytes.data, newline});
   advance(bytes, newline + 1);
   reject_long_line();
   return Progress::done;
@@ -139,6 +143,7 @@ bool NdjsonSession::find_run(std::string_view bytes, Run& run) const {
 NdjsonSession::Progress NdjsonSession::join_carry(ReceivedBytes& bytes) {
   const std::size_t newline = find_newline(bytes);
   if (carry_.size() + newline > context_.limits.line_bytes_max) {
+    note_long_line(carry_.view());
     carry_.release();
     discarding_ = true;
     return Progress::done;
@@ -176,6 +181,7 @@ NdjsonSession::Progress NdjsonSession::submit_carry() {
 
 NdjsonSession::Progress NdjsonSession::carry_rest(ReceivedBytes& bytes) {
   if (bytes.size > context_.limits.line_bytes_max) {
+    note_long_line({bytes.data, bytes.size});
     discarding_ = true;
   } else if (!context_.bodies.append(carry_, {bytes.data, bytes.size})) {
     fail_for_memory();
@@ -187,6 +193,7 @@ NdjsonSession::Progress NdjsonSession::carry_rest(ReceivedBytes& bytes) {
 
 void NdjsonSession::discard_line(ReceivedBytes& bytes) {
   const std::size_t newline = find_newline(bytes);
+  note_long_line({bytes.data, newline});
   if (newline < bytes.size) {
     discarding_ = false;
     reject_long_line();
@@ -256,8 +263,31 @@ void NdjsonSession::reject_run(const Run& run, const SubmitResult& result) {
   tell_decided();
 }
 
+void NdjsonSession::note_long_line(std::string_view piece) {
+  long_line_bytes_ += piece.size();
+  long_line_ += piece.substr(0, long_line_bytes_kept - long_line_.size());
+}
+
 void NdjsonSession::reject_long_line() {
   context_.stats.line_overflows.add();
+  const std::uint64_t cookie = ++context_.last_cookie;
+  const SubmitResult result = context_.intake->reject_too_large({.schema = &stream_,
+                                                                 .body = long_line_,
+                                                                 .format = BodyFormat::ndjson,
+                                                                 .connection = link_.id(),
+                                                                 .cookie = cookie,
+                                                                 .ack = ack_},
+                                                                long_line_bytes_);
+  std::string().swap(long_line_);
+  long_line_bytes_ = 0;
+  if (result.submission != Submission::taken) return tell_long_line();
+  Run line;
+  line.line_count = 1;
+  (void)take(line, cookie, false);
+}
+
+// Nobody keeps it: it is rejected and that is all.
+void NdjsonSession::tell_long_line() {
   Run line;
   line.line_count = 1;
   (void)take(line, 0, false);
@@ -438,6 +468,8 @@ void NdjsonSession::on_stop() {
   carry_.release();
   carry_complete_ = false;
   discarding_ = false;
+  std::string().swap(long_line_);
+  long_line_bytes_ = 0;
   waiting_.release();
   waiting_offset_ = 0;
   finish_if_done();

@@ -71,7 +71,9 @@ class NdjsonSession final : public Session {
   [[nodiscard]] Progress take(const Run& run, std::uint64_t cookie, bool decided);
   [[nodiscard]] bool room_for_chunk() const noexcept;
   void reject_run(const Run& run, const SubmitResult& result);
+  void note_long_line(std::string_view piece);
   void reject_long_line();
+  void tell_long_line();
   void append_rejects(Chunk& chunk, const RecordErrors& errors);
   void hold(Chunk& chunk);
   void tell_decided();
@@ -94,12 +96,14 @@ class NdjsonSession final : public Session {
   bool carry_complete_ = false;  // carry_ is a whole line that could not be submitted yet
   bool paused_ = false;
   bool ended_ = false;
-  std::uint64_t line_count_ = 0;  // lines that belong to a chunk
-  std::int64_t last_line_ns_;     // when one was last completed
-  std::size_t chunk_bytes_ = 0;   // of chunks_
-  std::size_t held_bytes_ = 0;    // rejects of chunks that wait for earlier ones
-  BodyBuffer carry_;              // the line that is not complete
-  BodyBuffer waiting_;            // bytes behind what is blocked
+  std::uint64_t line_count_ = 0;       // lines that belong to a chunk
+  std::int64_t last_line_ns_;          // when one was last completed
+  std::size_t chunk_bytes_ = 0;        // of chunks_
+  std::size_t held_bytes_ = 0;         // rejects of chunks that wait for earlier ones
+  BodyBuffer carry_;                   // the line that is not complete
+  std::string long_line_;              // the beginning of a line that is too long,
+  std::uint64_t long_line_bytes_ = 0;  // and how much of it has come
+  BodyBuffer waiting_;                 // bytes behind what is blocked
   std::size_t waiting_offset_ = 0;
   std::deque<Chunk> chunks_;  // in the order of their lines
 };

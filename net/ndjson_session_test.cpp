@@ -199,6 +199,36 @@ TEST_F(NdjsonSessionTest, ALineOfAHundredMegabytesIsThrownAwayUpToItsNewline) {
             1);
 }
 
+TEST_F(NdjsonSessionTest, TheBeginningOfALineTooLongIsKeptAndItsRejectionWaitsForThat) {
+  NetLimits limits;
+  limits.line_bytes_max = 1'000;
+  intake_.keep_too_large();
+  start(limits);
+  Client client = ndjson();
+  intake_.hold_outcomes();
+  const std::string within(1'500, 'w');
+  ASSERT_TRUE(client.send("one\n" + within + "\nthree\n"));
+  // In pieces, longer than what is kept of it.
+  for (int piece = 0; piece < 30; ++piece) ASSERT_TRUE(client.send(std::string(999, 'p')));
+  ASSERT_TRUE(client.send("\nfive\n" + std::string(2'000, 'e')));
+  client.shutdown_write();
+  ASSERT_TRUE(eventually([&] { return intake_.too_large().size() == 3; }));
+  EXPECT_FALSE(client.readable(std::chrono::milliseconds(20)));
+  intake_.release_outcomes();
+  const auto all = client.read_to_end();
+  ASSERT_TRUE(all.has_value());
+  for (const std::uint64_t line : {2U, 4U, 6U})
+    EXPECT_NE(all->find(reject(line, "record_too_large")), std::string::npos) << *all;
+  EXPECT_TRUE(all->ends_with(ack(6) + "\n")) << *all;
+  const auto kept = intake_.too_large();
+  EXPECT_EQ(kept[0].beginning, within);
+  EXPECT_EQ(kept[0].bytes, 1'500U);
+  EXPECT_EQ(kept[1].beginning, std::string(16U << 10, 'p'));
+  EXPECT_EQ(kept[1].bytes, 30U * 999U);
+  EXPECT_EQ(kept[2].beginning, std::string(2'000, 'e'));
+  EXPECT_EQ(kept[2].bytes, 2'000U);
+}
+
 TEST_F(NdjsonSessionTest, ALineTooLongAtTheEndIsRejectedToo) {
   NetLimits limits;
   limits.line_bytes_max = 100;

@@ -76,7 +76,10 @@ ReactorLoop::ReactorLoop(const ReactorLoopParts& parts, std::unique_ptr<Ring> ri
       buffers_(std::move(buffers)),
       context_(parts.options, parts.intake, parts.clock, parts.stats),
       connections_(*ring_, *buffers_, context_, parts.options.listeners),
-      acceptor_(*ring_, connections_, context_, parts.listeners, multishot_accept) {}
+      acceptor_(*ring_, connections_, context_, parts.listeners, multishot_accept) {
+  if (parts_.intake != nullptr)
+    parts_.intake->describe_sources([this](ConnectionId id) { return connections_.describe(id); });
+}
 
 ReactorLoop::~ReactorLoop() = default;
 

@@ -49,7 +49,7 @@ void RequestBook::forget(std::uint32_t slot) {
 }
 
 void RequestBook::enter(std::uint32_t slot, const IntakeRequest& request, const DecodeResult& decoded,
-                        bool rows_kept) {
+                        bool rows_kept, std::uint32_t dead_letters) {
   Request& entry = requests_[slot];
   WELLHEAD_ASSERT(decoded.received == decoded.accepted + decoded.rejected);
   WELLHEAD_ASSERT(entry.outcome.errors.count() == decoded.rejected);
@@ -61,9 +61,10 @@ void RequestBook::enter(std::uint32_t slot, const IntakeRequest& request, const 
   // All or nothing: the good records were given back, and nothing of the request enters the account but what
   // was wrong with it.
   entry.outcome.rejected = rows_kept ? decoded.rejected : decoded.received;
-  entry.rows_pending = rows_kept ? decoded.accepted : 0;
+  const std::uint32_t records_pending = rows_kept ? decoded.accepted : 0;
+  entry.rows_pending = records_pending + dead_letters;
   stats_.records_received.add(rows_kept ? decoded.received : decoded.rejected);
-  stats_.records_pending.add(entry.rows_pending);
+  stats_.records_pending.add(records_pending);
   for (std::size_t code = 0; code < record_error_code_count; ++code) {
     const std::uint32_t count = entry.outcome.errors.count(static_cast<RecordErrorCode>(code));
     if (count != 0) stats_.records_rejected[code].add(count);
@@ -99,7 +100,8 @@ void RequestBook::settle_durable(const Batch& batch) {
     if (is_record(claim)) stats_.records_durable.add(claim.row_count);
     Request* request = waiting(claim);
     WELLHEAD_ASSERT(request != nullptr);
-    if (request->ack == AckLevel::commit) continue;
+    // Nobody waits for the commit of a dead letter.
+    if (request->ack == AckLevel::commit && is_record(claim)) continue;
     decide(*request, claim);
     if (!is_record(claim)) continue;
     request->outcome.accepted += claim.row_count;
@@ -143,6 +145,7 @@ void RequestBook::settle_returned(Batch& batch) {
   for (const Claim& claim : batch.claims()) {
     Request* request = waiting(claim);
     if (request == nullptr || request->ack != AckLevel::commit) continue;
+    if (journaled_ && !is_record(claim)) continue;  // decided when it was durable
     decide(*request, claim);
     if (!committed) {
       request->outcome.abandoned = true;

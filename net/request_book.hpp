@@ -47,8 +47,10 @@ class RequestBook {
   [[nodiscard]] std::uint32_t open();
   void forget(std::uint32_t slot);
   [[nodiscard]] Request& at(std::uint32_t slot) { return requests_[slot]; }
-  // Enters a request whose rows are in batches, or, without `rows_kept`, were taken back.
-  void enter(std::uint32_t slot, const IntakeRequest& request, const DecodeResult& decoded, bool rows_kept);
+  // Enters a request whose records' rows are in batches, or, without `rows_kept`, were taken back; and so
+  // many dead letters with them, which it waits for likewise.
+  void enter(std::uint32_t slot, const IntakeRequest& request, const DecodeResult& decoded, bool rows_kept,
+             std::uint32_t dead_letters);
 
   // The batch has got its lane and sequence.
   void note_places(const Batch& batch);

@@ -20,7 +20,7 @@ SessionContext::SessionContext(const ReactorOptions& options, Intake* reactor_in
 const Schema* SessionContext::find_stream(std::string_view name) const noexcept {
   // A handful at most, so that looking at each is faster than hashing the name.
   for (const SchemaPointer& stream : streams)
-    if (stream->name() == name) return stream.get();
+    if (stream->name() == name && !stream->config().internal) return stream.get();
   return nullptr;
 }
 

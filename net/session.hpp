@@ -51,6 +51,7 @@ struct SessionContext {
   std::int64_t now_ns = 0;             // of this turn
   bool stopping = false;
 
+  // Of those that clients may send to; null where there is none.
   [[nodiscard]] const Schema* find_stream(std::string_view name) const noexcept;
 };
 

@@ -21,11 +21,6 @@
 
 namespace wellhead {
 
-enum class RowKind : std::uint8_t {
-  record,       // of its stream
-  dead_letter,  // tells of a record that was rejected; no record itself
-};
-
 // Rows [first_row, first_row + row_count) of a batch belong to one request of the reactor.
 struct Claim {
   std::uint32_t request_slot;
@@ -112,6 +107,7 @@ class Batch {
   [[nodiscard]] BatchOutcome outcome() const noexcept { return outcome_; }
   void set_outcome(BatchOutcome outcome) noexcept { outcome_ = outcome; }
   [[nodiscard]] std::vector<RefusedRow>& refused() noexcept { return refused_; }
+  [[nodiscard]] const std::vector<RefusedRow>& refused() const noexcept { return refused_; }
 
  private:
   struct AlignedFree {

@@ -28,10 +28,12 @@ enum class ShardState : std::uint8_t {
 
 // Written by the shard's thread, read by any.
 struct ShardStats {
+  // Rows of records; dead letters are in dead_letters only.
   Counter rows_committed;   // each row once, also when the database forgot it and it was committed again
   Counter rows_refused;     // by the database, for their data
   Counter rows_abandoned;   // stopped before they were committed, and no journal holds them
   Counter rows_recovered;   // of rows_committed and rows_refused, those of earlier runs of the node
+  Counter dead_letters;     // committed, of records that were rejected before they had a row
   Counter rows_replayed;    // read back from the journal
   Counter rows_rewound;     // of those, the ones committed before, which the database forgot
   Counter bytes_committed;  // COPY bytes

@@ -5,6 +5,7 @@
 
 #include "base/assert.hpp"
 #include "base/log.hpp"
+#include "sink/settled_rows.hpp"
 
 namespace wellhead {
 namespace {
@@ -203,10 +204,11 @@ void LaneQueue::settle(std::uint64_t sequence, std::vector<Batch*>& done) {
 }
 
 void LaneQueue::count(const Stretch& stretch) const {
-  const std::uint64_t refused = stretch.batch->refused().size();
-  context_.stats.rows_committed.add(stretch.batch->row_count() - refused);
-  context_.stats.rows_refused.add(refused);
-  if (!current_epoch()) context_.stats.rows_recovered.add(stretch.batch->row_count());
+  const SettledRows rows = count_settled(*stretch.batch);
+  context_.stats.rows_committed.add(rows.committed);
+  context_.stats.rows_refused.add(rows.refused);
+  context_.stats.dead_letters.add(rows.dead_letters);
+  if (!current_epoch()) context_.stats.rows_recovered.add(rows.committed + rows.refused);
 }
 
 void LaneQueue::release_late(std::vector<Batch*>& done) {

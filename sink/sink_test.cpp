@@ -1,9 +1,13 @@
 // The sink's small parts, which need neither thread nor database.
 #include <gtest/gtest.h>
 
+#include <cstring>
+#include <vector>
+
 #include "sink/backoff.hpp"
 #include "sink/pg_database.hpp"
 #include "sink/salvage.hpp"
+#include "sink/settled_rows.hpp"
 #include "sink/sqlstate.hpp"
 
 namespace wellhead {
@@ -30,6 +34,36 @@ TEST(SqlstateTest, tells_bad_rows_from_bad_moments_and_from_what_an_operator_mus
     EXPECT_EQ(classify_sqlstate(sqlstate), ErrorKind::retry) << sqlstate;
   for (const char* sqlstate : {"0A000", "28P01", "28000", "3D000", "3F000", "42501", "42P01", "42703"})
     EXPECT_EQ(classify_sqlstate(sqlstate), ErrorKind::operator_needed) << sqlstate;
+}
+
+// Rows of the kinds given, the ones at `refused` refused; without claims as a batch from the journal.
+SettledRows settled(const std::vector<RowKind>& kinds, const std::vector<std::uint32_t>& refused,
+                    bool with_claims) {
+  Batch batch(1U << 16, 0);
+  for (const RowKind kind : kinds) {
+    constexpr RowHeader blank{
+        .device_hash = 0, .time_us = 0, .tuple_bytes = 8, .record_index = 0, .stream = 0};
+    RowHeader header = blank;
+    header.kind = kind;
+    std::memcpy(batch.append(1, 1, header.tuple_bytes, kind), &header, sizeof(header));
+  }
+  if (!with_claims) batch.adopt(batch.bytes(), batch.row_count());
+  for (const std::uint32_t row : refused) batch.refused().push_back({row, 0, "23514", "no"});
+  return count_settled(batch);
+}
+
+TEST(SettledRowsTest, counts_dead_letters_apart_from_records_with_claims_and_without) {
+  constexpr RowKind record = RowKind::record, letter = RowKind::dead_letter;
+  for (const bool with_claims : {true, false}) {
+    const SettledRows mixed = settled({record, letter, record, letter, record, letter}, {0, 3}, with_claims);
+    EXPECT_EQ(mixed.committed, 2U);
+    EXPECT_EQ(mixed.refused, 1U);
+    EXPECT_EQ(mixed.dead_letters, 2U);
+    const SettledRows records = settled({record, record, record}, {1}, with_claims);
+    EXPECT_EQ(records.committed, 2U);
+    EXPECT_EQ(records.refused, 1U);
+    EXPECT_EQ(records.dead_letters, 0U);
+  }
 }
 
 TEST(SqlLiteralTest, keeps_quotes_and_backslashes_inside_the_constant) {

@@ -95,6 +95,26 @@ std::vector<AckLevel> IntakeScript::acks() const {
   return acks_;
 }
 
+std::vector<bool> IntakeScript::dead_letters() const {
+  const std::scoped_lock lock(mutex_);
+  return dead_letters_;
+}
+
+std::vector<std::string> IntakeScript::sources() const {
+  const std::scoped_lock lock(mutex_);
+  return sources_;
+}
+
+void IntakeScript::keep_too_large() {
+  const std::scoped_lock lock(mutex_);
+  keeps_too_large_ = true;
+}
+
+std::vector<IntakeScript::TooLarge> IntakeScript::too_large() const {
+  const std::scoped_lock lock(mutex_);
+  return too_large_;
+}
+
 std::string IntakeScript::all_bodies() const {
   std::string all;
   for (const std::string& body : bodies()) all += body;
@@ -111,9 +131,23 @@ SubmitResult FakeIntake::submit(const IntakeRequest& request) {
     return {Submission::malformed, RecordErrorCode::malformed_json, "This is not JSON."};
   script_.bodies_.emplace_back(request.body);
   script_.acks_.push_back(request.ack);
+  script_.dead_letters_.push_back(request.dead_letters);
+  script_.sources_.push_back(describe_source_ ? describe_source_(request.connection) : "");
   script_.submitted_.fetch_add(1);
   taken_.push_back({.connection = request.connection, .outcome = judge(request)});
   stats_.records_received.add(taken_.back().outcome.received);
+  return {.submission = Submission::taken, .message = {}};
+}
+
+SubmitResult FakeIntake::reject_too_large(const IntakeRequest& request, std::uint64_t record_bytes) {
+  const std::scoped_lock lock(script_.mutex_);
+  if (!script_.keeps_too_large_) return {.submission = Submission::busy, .message = {}};
+  script_.too_large_.push_back({std::string(request.body), record_bytes});
+  RequestOutcome outcome;
+  outcome.cookie = request.cookie;
+  outcome.received = outcome.rejected = 1;
+  outcome.errors.add(0, RecordErrorCode::record_too_large, {}, "it is too large");
+  taken_.push_back({.connection = request.connection, .outcome = std::move(outcome)});
   return {.submission = Submission::taken, .message = {}};
 }
 

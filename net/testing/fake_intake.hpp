@@ -28,7 +28,16 @@ class IntakeScript {
   void abandon_outcomes();            // those held, and those to come
   [[nodiscard]] std::vector<std::string> bodies() const;
   [[nodiscard]] std::string all_bodies() const;
-  [[nodiscard]] std::vector<AckLevel> acks() const;  // of the bodies
+  [[nodiscard]] std::vector<AckLevel> acks() const;        // of the bodies
+  [[nodiscard]] std::vector<bool> dead_letters() const;    // likewise
+  [[nodiscard]] std::vector<std::string> sources() const;  // likewise
+  // Records that were too large: what of each was there, and its length.
+  void keep_too_large();
+  struct TooLarge {
+    std::string beginning;
+    std::uint64_t bytes;
+  };
+  [[nodiscard]] std::vector<TooLarge> too_large() const;
   [[nodiscard]] std::size_t delivered() const { return delivered_.load(); }
   [[nodiscard]] std::size_t submitted() const { return submitted_.load(); }
 
@@ -44,6 +53,10 @@ class IntakeScript {
   bool capacity_owed_ = false;
   std::vector<std::string> bodies_;
   std::vector<AckLevel> acks_;
+  std::vector<bool> dead_letters_;
+  std::vector<std::string> sources_;
+  bool keeps_too_large_ = false;
+  std::vector<TooLarge> too_large_;
   std::atomic<std::size_t> delivered_{0};
   std::atomic<std::size_t> submitted_{0};
   UniqueFd wake_fd_;
@@ -54,6 +67,11 @@ class FakeIntake final : public Intake {
   explicit FakeIntake(IntakeScript& script) : script_(script) {}
 
   [[nodiscard]] SubmitResult submit(const IntakeRequest& request) override;
+  [[nodiscard]] SubmitResult reject_too_large(const IntakeRequest& request,
+                                              std::uint64_t record_bytes) override;
+  void describe_sources(std::function<std::string(ConnectionId)> describe) override {
+    describe_source_ = std::move(describe);
+  }
   std::size_t turn(RequestListener& listener) override;
   [[nodiscard]] bool prepare_sleep() override;
   void finish_sleep() override;
@@ -68,6 +86,7 @@ class FakeIntake final : public Intake {
   };
 
   IntakeScript& script_;
+  std::function<std::string(ConnectionId)> describe_source_;
   std::deque<Taken> taken_;
   IntakeStats stats_;
 };
