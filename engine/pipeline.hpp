@@ -78,9 +78,10 @@ class Pipeline final : public NodeView {
   Addresses addresses_;
   // Declared in the order of use: reactors send into shards' mailboxes and shards into `returns_`, so both
   // outlive the reactors' intakes.
-  std::string journal_id_;  // of this process's lanes, which live in memory only
+  LaneBoard board_;
   // Without a journal a receipt is good until the node stops: each start has its own digest.
   std::uint32_t receipt_digest_;
+  std::string journal_id_;  // of this process's lanes, which live in memory only
   std::vector<std::unique_ptr<Mailbox>> returns_;
   std::vector<std::unique_ptr<Shard>> shards_;
   AdminHandler admin_handler_;

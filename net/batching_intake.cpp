@@ -467,17 +467,20 @@ void BatchingIntake::on_journal_completion(std::int64_t result) {
 void BatchingIntake::on_block_durable() {
   stats_.blocks.add();
   for (Batch* batch : gate_->block()) {
-    Lane& lane = lanes_[batch->shard()];
-    board_.at(options_.reactor_index, batch->shard())
-        .durable.store(batch->lane_sequence(), std::memory_order_release);
+    const std::uint32_t shard = batch->shard();
+    const std::uint64_t sequence = batch->lane_sequence();
+    Lane& lane = lanes_[shard];
     book_.settle_durable(*batch);
     if (batch->must_return() || lane.away < batches_away_max_) {
       send(lane, batch);
-      continue;
+    } else {
+      lane.spilled = true;
+      stats_.batches_spilled.add();
+      release_batch(batch);
     }
-    lane.spilled = true;
-    stats_.batches_spilled.add();
-    release_batch(batch);
+    // After it was sent: what is durable and not in the shard's mailbox, the shard reads back, and would then
+    // not tell this batch which of its rows were refused.
+    board_.at(options_.reactor_index, shard).durable.store(sequence, std::memory_order_release);
   }
   // Not before the whole block is on the board: a shard that is awake reads all of it at once.
   for (Lane& lane : lanes_)
