@@ -256,4 +256,8 @@ std::vector<ShardReading> Pipeline::shards() const {
   return readings;
 }
 
+std::optional<JournalReading> Pipeline::journal() const {
+  return std::nullopt;
+}
+
 }  // namespace wellhead

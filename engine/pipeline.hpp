@@ -49,6 +49,7 @@ class Pipeline final : public NodeView {
 
   [[nodiscard]] std::vector<ReactorReading> reactors() const override;
   [[nodiscard]] std::vector<ShardReading> shards() const override;
+  [[nodiscard]] std::optional<JournalReading> journal() const override;
   [[nodiscard]] bool started() const override { return started_.load(std::memory_order_acquire); }
   [[nodiscard]] bool stopping() const override { return stopping_.load(std::memory_order_acquire); }
 

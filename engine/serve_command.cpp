@@ -19,8 +19,8 @@
 #include "engine/commands.hpp"
 #include "engine/config_keys.hpp"
 #include "engine/exit_codes.hpp"
-#include "engine/metrics.hpp"
 #include "engine/pipeline.hpp"
+#include "engine/record_account.hpp"
 
 namespace wellhead {
 namespace {
@@ -195,11 +195,9 @@ class Server {
   }
 
   void log_stop() const {
-    RecordAccount account;
-    for (const ReactorReading& reactor : pipeline_->reactors()) {
-      if (reactor.intake != nullptr) account.add(read_account(*reactor.intake));
-    }
+    const RecordAccount account = read_account(*pipeline_);
     log::info("Stopped", {{"received", account.received},
+                          {"recovered", account.recovered},
                           {"committed", account.committed},
                           {"rejected", account.rejected_count()},
                           {"abandoned", account.abandoned},
