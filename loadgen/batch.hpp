@@ -23,6 +23,7 @@ struct Batch {
   std::int64_t due_ns = 0;
   std::int64_t begun_ns = 0;               // when its first byte was offered to the network; 0: not yet
   std::uint32_t answered = 0;              // leading records whose fate is settled
+  bool in_doubt = false;                   // an earlier sending may have been stored
   std::vector<std::uint32_t> bad_offsets;  // bad on purpose, ascending
   std::vector<Reject> rejects;             // told by the node, not settled yet
 
@@ -41,6 +42,7 @@ struct Batch {
     range = {};
     due_ns = begun_ns = 0;
     answered = 0;
+    in_doubt = false;
     bad_offsets.clear();
     rejects.clear();
     text_begin = text_end = sent = 0;

@@ -18,7 +18,7 @@ namespace wellhead::loadgen {
 namespace {
 
 constexpr std::int64_t backoff_ns_min = 10'000'000;
-constexpr std::int64_t backoff_ns_max = 1'000'000'000;
+constexpr std::int64_t backoff_ns_max = 250'000'000;
 constexpr std::size_t send_pieces_max = 16;
 constexpr int connect_poll_ms = 20;
 
@@ -202,11 +202,21 @@ void Connection::resend_front(std::int64_t when_ns) {
   context_.ledger.counters().backpressure.add();
 }
 
+void Connection::doubt_front() {
+  outstanding_.front()->in_doubt = true;
+  context_.ledger.counters().retries.add();
+}
+
 // Batches of which a byte was sent are lost: the node may have stored them, and sending them again could
-// store them twice. The others go out on the next connection.
+// store them twice, unless they have a key. The others go out on the next connection.
 void Connection::drop(std::string_view reason, std::int64_t now_ns) {
   socket_.reset();
   state_ = State::closed;
+  if (context_.retry && !outstanding_.empty() && outstanding_.front()->sent > 0) {
+    WELLHEAD_ASSERT(outstanding_.size() == 1 && outstanding_.front()->answered == 0);
+    doubt_front();
+    outstanding_.front()->sent = 0;
+  }
   while (!outstanding_.empty() && outstanding_.front()->sent > 0) {
     context_.ledger.lose(*outstanding_.front(), reason);
     context_.pool.give_back(std::move(outstanding_.front()));
@@ -220,8 +230,12 @@ void Connection::drop(std::string_view reason, std::int64_t now_ns) {
 void Connection::abandon(std::int64_t now_ns) {
   drop("no answer in time", now_ns);
   for (auto& batch : outstanding_) {
-    // Begun, and to be sent again: the node had said that it took nothing of it.
-    if (batch->begun_ns != 0) context_.ledger.fail(*batch, "refused for now until the end", now_ns);
+    if (batch->in_doubt) {
+      context_.ledger.lose(*batch, "no answer to a retry in time");
+    } else if (batch->begun_ns != 0) {
+      // Begun, and to be sent again: the node had said that it took nothing of it.
+      context_.ledger.fail(*batch, "refused for now until the end", now_ns);
+    }
     context_.pool.give_back(std::move(batch));
   }
   outstanding_.clear();

@@ -29,6 +29,7 @@ struct ConnectionContext {
   ReplyReader& replies;
   std::vector<char>& receive_buffer;
   int epoll_fd;
+  bool retry;  // a batch may be sent again although it may have been stored
 };
 
 // Its worker's thread only, but for connect_blocking().
@@ -69,6 +70,9 @@ class Connection {
   [[nodiscard]] std::deque<std::unique_ptr<Batch>>& batches() noexcept { return outstanding_; }
   // The oldest batch is done with.
   void retire_front();
+  // What was sent of the oldest batch may be stored; sent again, it is stored once all the same.
+  [[nodiscard]] bool may_retry() const noexcept { return context_.retry; }
+  void doubt_front();
   // The oldest batch is sent again from its start, at `when_ns`.
   void resend_front(std::int64_t when_ns);
   // The answer being handled is the last on this connection: go on with a new one.

@@ -21,22 +21,30 @@ bool Conversation::read_more() {
   return true;
 }
 
+std::optional<std::string> Conversation::read_head() {
+  std::size_t end = 0;
+  while ((end = buffer_.find("\r\n\r\n")) == std::string::npos) {
+    if (!read_more()) return std::nullopt;
+  }
+  end += 4;
+  std::string head = buffer_.substr(0, end);
+  buffer_.erase(0, end);
+  return head;
+}
+
 std::optional<Conversation::Request> Conversation::read_request() {
-  std::size_t head_end = 0;
-  while ((head_end = buffer_.find("\r\n\r\n")) == std::string::npos) {
-    if (!read_more()) return std::nullopt;
-  }
-  head_end += 4;
+  auto head = read_head();
+  if (!head) return std::nullopt;
   constexpr std::string_view length_header = "Content-Length: ";
-  const std::size_t at = buffer_.find(length_header);
-  WELLHEAD_ASSERT(at < head_end);
+  const std::size_t at = head->find(length_header);
+  WELLHEAD_ASSERT(at != std::string::npos);
   std::size_t length = 0;
-  std::from_chars(buffer_.data() + at + length_header.size(), buffer_.data() + head_end, length);
-  while (buffer_.size() < head_end + length) {
+  std::from_chars(head->data() + at + length_header.size(), head->data() + head->size(), length);
+  while (buffer_.size() < length) {
     if (!read_more()) return std::nullopt;
   }
-  Request request{.head = buffer_.substr(0, head_end), .body = buffer_.substr(head_end, length)};
-  buffer_.erase(0, head_end + length);
+  Request request{.head = std::move(*head), .body = buffer_.substr(0, length)};
+  buffer_.erase(0, length);
   return request;
 }
 

@@ -29,6 +29,8 @@ class Conversation {
     std::string body;
   };
   [[nodiscard]] std::optional<Request> read_request();
+  // The next head, of a request that has no body; empty at the end.
+  [[nodiscard]] std::optional<std::string> read_head();
   // The next line without its newline; empty at the end.
   [[nodiscard]] std::optional<std::string> read_line();
   void send(std::string_view text) const;

@@ -56,7 +56,8 @@ Connection::Handled HttpConnection::settle(const HttpReplyMessage& reply, std::i
   if (!outcome)
     return std::unexpected(fmt::format("HTTP {} with a body that is no ingest reply", reply.status));
   const std::uint64_t told = std::uint64_t{outcome->accepted} + outcome->rejected + outcome->duplicate;
-  if (told != batch.range.count || outcome->duplicate != 0) {
+  // Nothing is a duplicate that was never sent before.
+  if (told != batch.range.count || (outcome->duplicate != 0 && !may_retry())) {
     return std::unexpected("reply whose numbers do not add up to the request's records");
   }
   const bool in_range = std::all_of(outcome->errors.begin(), outcome->errors.end(),
@@ -73,14 +74,17 @@ void HttpConnection::refuse(const HttpReplyMessage& reply, std::int64_t now_ns) 
   const std::string code = replies().error_code(reply.body);
   const std::string reason =
       code.empty() ? fmt::format("HTTP {}", reply.status) : fmt::format("HTTP {} {}", reply.status, code);
-  if (asks_for_retry(reply.status) && code != "outcome_unknown") {
+  const bool may_be_stored = !asks_for_retry(reply.status) || code == "outcome_unknown";
+  const bool undecided = reply.status >= 500 || code == "idempotency_key_in_flight";
+  if (!may_be_stored || (may_retry() && undecided)) {
+    if (may_be_stored) doubt_front();
     const double wait_s =
         std::clamp(reply.retry_after_s.value_or(retry_after_s_default), 0.0, retry_after_s_max);
     ledger().note_answer(now_ns);
     resend_front(now_ns + seconds_to_ns(wait_s));
     return;
   }
-  if (reply.status >= 400 && reply.status < 500) {
+  if (reply.status >= 400 && reply.status < 500 && !batch.in_doubt) {
     ledger().fail(batch, reason, now_ns);
   } else {
     ledger().lose(batch, reason);

@@ -28,6 +28,7 @@ struct LedgerCounters {
   Counter batches_sent;
   Counter bytes_sent;
   Counter backpressure;  // batches refused for now and sent again
+  Counter retries;       // batches sent again although they may have been stored
   Counter reconnects;
   Counter protocol_errors;  // answers that make no sense
 };

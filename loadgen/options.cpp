@@ -26,6 +26,8 @@ const std::map<std::string, StreamKind> stream_names{{"telemetry", StreamKind::t
                                                      {"diagnostic_results", StreamKind::diagnostic_results}};
 const std::map<std::string, Compression> compression_names{
     {"none", Compression::none}, {"gzip", Compression::gzip}, {"zstd", Compression::zstd}};
+const std::map<std::string, AckLevel> ack_names{
+    {"listener", AckLevel::listener}, {"journal", AckLevel::journal}, {"commit", AckLevel::commit}};
 
 constexpr const char* description =
     "wellhead-loadgen drives a wellhead node with the readings of simulated wells, or with a recorded file, "
@@ -48,6 +50,7 @@ constexpr const char* footer =
 struct Raw {
   std::string stream = "telemetry";
   std::string compression = "none";
+  std::string ack = "listener";
   std::string speed = "1";
   std::string verify_url;
   std::vector<std::string> cpu_of;
@@ -55,7 +58,7 @@ struct Raw {
   bool maximum = false;
 };
 
-void add_target_options(CLI::App& app, Options& options) {
+void add_target_options(CLI::App& app, Options& options, Raw& raw) {
   app.add_option("--url", options.url, "Where to send: http://HOST:PORT or ndjson://HOST:PORT")
       ->capture_default_str();
   app.add_flag("--allow-remote", options.allow_remote, "Allow a target that is not on this machine");
@@ -68,6 +71,15 @@ void add_target_options(CLI::App& app, Options& options) {
   app.add_option("--window", options.window,
                  "NDJSON: batches on their way per connection; 0: 16 with --max, 64 without")
       ->capture_default_str();
+  app.add_option(
+         "--ack", raw.ack,
+         "HTTP: acknowledge when a record is durable (journal) or in the database (commit); listener: "
+         "as the node is configured")
+      ->check(CLI::IsMember(ack_names))
+      ->capture_default_str();
+  app.add_flag("--retry", options.retry,
+               "HTTP: give every request an Idempotency-Key, and send it again when its connection broke or "
+               "its outcome is unknown");
   app.add_option("--connect-timeout", options.connect_timeout_s, "Seconds to wait for the first connections")
       ->check(CLI::Range(0.0, time_limit_s))
       ->capture_default_str();
@@ -85,12 +97,16 @@ void add_load_options(CLI::App& app, Options& options, Raw& raw) {
   auto* duration = app.add_option("--duration", options.duration_s, "Seconds to send for")
                        ->check(CLI::Range(0.001, time_limit_s))
                        ->capture_default_str();
-  app.add_option("--count", options.count, "Records to send, instead of --duration; 0: by duration")
+  auto* count =
+      app.add_option("--count", options.count, "Records to send, instead of --duration; 0: by duration")
+          ->excludes(duration)
+          ->capture_default_str();
+  app.add_flag("--until-stopped", options.until_stopped,
+               "Send until SIGINT or SIGTERM, whatever dies meanwhile; the rate is told and not judged")
       ->excludes(duration)
-      ->capture_default_str();
+      ->excludes(count);
   app.add_option("--timeout", options.timeout_s,
-                 "Seconds to wait: for answers after the last batch, for any answer at all, for the database "
-                 "of --verify")
+                 "Seconds to wait: for answers after the last batch, for any answer at all")
       ->check(CLI::Range(0.1, time_limit_s))
       ->capture_default_str();
   app.add_option("--compress", raw.compression, "HTTP body: none, gzip or zstd")
@@ -129,10 +145,19 @@ void add_output_options(CLI::App& app, Options& options, Raw& raw) {
                  "Read all rows of the run back from this database and check each")
       ->expected(0, 1)
       ->type_name("DATABASE_URL");
+  app.add_option("--verify-timeout", options.verify_timeout_s,
+                 "Seconds to wait after the last answer: for the database, for the node of --admin to have "
+                 "committed all, for acknowledged rows that are not there yet")
+      ->check(CLI::Range(0.0, time_limit_s))
+      ->capture_default_str();
+  app.add_option("--admin", options.admin_url,
+                 "The node's admin port, http://HOST:PORT: --verify waits until nothing is queued there");
   app.add_option("--table", options.table, "Table to verify, as written in SQL; default: the stream's name");
   app.add_option("--hgrm", options.hgrm_path,
                  "Write the acknowledge latency as an HdrHistogram percentile file");
   app.add_option("--json", options.json_path, "Write the result as JSON; '-' is standard output");
+  app.add_option("--status", options.status_path,
+                 "Keep this file rewritten with the counts so far as JSON while the run is on");
   app.add_option("--cpu-of", raw.cpu_of,
                  "NAME=PID: report the CPU seconds of that process and its children; may be repeated")
       ->type_name("NAME=PID");
@@ -199,6 +224,12 @@ std::expected<void, std::string> finish(Options& options, const Raw& raw, bool v
   options.stream = stream_names.at(raw.stream);
   options.stream_name = raw.stream;
   options.compression = compression_names.at(raw.compression);
+  options.ack = ack_names.at(raw.ack);
+  const bool is_http = options.url.starts_with("http://");
+  if (options.ack != AckLevel::listener && !is_http) {
+    return std::unexpected("--ack is a header of HTTP requests; with NDJSON the node's listener decides");
+  }
+  if (options.retry && !is_http) return std::unexpected("--retry is for HTTP: lines have no Idempotency-Key");
   if (raw.batch != 0) options.batch = options.replay_batch = raw.batch;
   if (raw.maximum) options.pacing = Pacing::maximum;
   if (options.table.empty()) options.table = raw.stream;
@@ -208,6 +239,8 @@ std::expected<void, std::string> finish(Options& options, const Raw& raw, bool v
   }
   if (options.is_replay()) {
     if (options.bad_share > 0) return std::unexpected("--bad-share has no meaning with --replay");
+    if (options.until_stopped)
+      return std::unexpected("--until-stopped has no meaning with --replay: the file has an end");
     if (auto applied = apply_speed(options, raw.speed); !applied) return applied;
     if (raw.maximum) options.pacing = Pacing::maximum;
   }
@@ -227,7 +260,7 @@ std::expected<Options, int> parse_options(int argc, const char* const* argv) {
   Raw raw;
   CLI::App app{description, "wellhead-loadgen"};
   app.footer(footer);
-  add_target_options(app, options);
+  add_target_options(app, options, raw);
   add_load_options(app, options, raw);
   add_record_options(app, options, raw);
   add_output_options(app, options, raw);

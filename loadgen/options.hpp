@@ -18,6 +18,12 @@ enum class Pacing : std::uint8_t {
   rate,     // open loop: every batch has a scheduled time, whatever the server does
   maximum,  // closed loop: a batch goes as soon as its connection has room
 };
+// What the node is asked to have done with a record before it acknowledges it.
+enum class AckLevel : std::uint8_t {
+  listener,  // what its listener is configured for
+  journal,   // durable on its machine
+  commit,    // in the database
+};
 
 // Exit codes of the program; part of its interface.
 inline constexpr int exit_fine = 0;
@@ -36,13 +42,16 @@ struct Options {
   std::string run_id;        // filled in when not given
   std::string replay_path;   // empty: generated records
   std::string database_url;  // a libpq connection string; empty: the PG* variables. A secret.
+  std::string admin_url;     // of the node's admin port; empty: it is not asked
   std::string table;         // empty: the stream's name
   std::string hgrm_path;
   std::string json_path;
+  std::string status_path;
   std::vector<std::pair<std::string, pid_t>> cpu_of;  // name and process whose CPU time is reported
   double rate = 10'000;                               // records/s
   double duration_s = 30;
   double timeout_s = 30;
+  double verify_timeout_s = 30;
   double connect_timeout_s = 5;
   double bad_share = 0;
   double speed = 1;           // of a replay
@@ -58,6 +67,9 @@ struct Options {
   Pacing pacing = Pacing::rate;
   StreamKind stream = StreamKind::telemetry;
   Compression compression = Compression::none;
+  AckLevel ack = AckLevel::listener;
+  bool until_stopped = false;
+  bool retry = false;
   bool allow_remote = false;
   bool verify = false;
   bool quiet = false;

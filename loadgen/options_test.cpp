@@ -67,7 +67,12 @@ TEST(Options, mistakes_are_usage_errors_and_help_is_not) {
                                                        {"--replay", "/no"},
                                                        {"--wells", "0"},
                                                        {"--duration", "5", "--count", "5"},
-                                                       {"--compress", "lz4"}};
+                                                       {"--compress", "lz4"},
+                                                       {"--ack", "soon"},
+                                                       {"--ack", "journal", "--url", "ndjson://127.0.0.1:1"},
+                                                       {"--retry", "--url", "ndjson://127.0.0.1:1"},
+                                                       {"--until-stopped", "--count", "5"},
+                                                       {"--until-stopped", "--duration", "5"}};
   for (const auto& mistake : mistakes) {
     const auto options = parsed(mistake);
     ASSERT_FALSE(options.has_value()) << mistake[0];

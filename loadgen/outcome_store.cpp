@@ -59,6 +59,14 @@ bool OutcomeStore::mark_found(std::uint64_t record) {
   return first;
 }
 
+void OutcomeStore::forget_found() noexcept {
+  for (auto& slot : segments_) {
+    std::uint8_t* segment = slot.load(std::memory_order_acquire);
+    if (segment == nullptr) continue;
+    for (std::uint64_t offset = 0; offset < segment_records; ++offset) segment[offset] &= outcome_mask;
+  }
+}
+
 bool OutcomeStore::found(std::uint64_t record) const noexcept {
   return (read(record) & found_bit) != 0;
 }

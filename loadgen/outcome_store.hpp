@@ -40,6 +40,8 @@ class OutcomeStore {
   // The verifier's mark: true the first time.
   [[nodiscard]] bool mark_found(std::uint64_t record);
   [[nodiscard]] bool found(std::uint64_t record) const noexcept;
+  // Takes all marks away: the rows are read again.
+  void forget_found() noexcept;
   // Records up to here may have been set.
   [[nodiscard]] std::uint64_t size() const noexcept { return size_.load(std::memory_order_acquire); }
 

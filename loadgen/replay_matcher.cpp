@@ -92,6 +92,7 @@ ReplayMatcher::ReplayMatcher(const ReplayWorkload& workload)
       time_us_min_(std::numeric_limits<std::int64_t>::max()),
       time_us_max_(std::numeric_limits<std::int64_t>::min()),
       there_before_(workload.records()),
+      there_left_(workload.records()),
       had_row_(workload.records()) {
   std::set<std::string> devices;
   for (std::uint64_t record = 0; record < workload.records(); ++record) {
@@ -165,15 +166,21 @@ void ReplayMatcher::remember(const CopyRow& row) {
   }
 }
 
+void ReplayMatcher::rewind() {
+  there_left_ = there_before_;
+  foreign_left_ = foreign_before_;
+  had_row_.assign(had_row_.size(), false);
+}
+
 RowMatch ReplayMatcher::match(const CopyRow& row) {
   RowMatch found = find(row);
   if (!found.record) {
-    found.already_there = foreign_before_ > 0;
-    if (foreign_before_ > 0) --foreign_before_;
+    found.already_there = foreign_left_ > 0;
+    if (foreign_left_ > 0) --foreign_left_;
     return found;
   }
-  if (there_before_[*found.record] > 0) {
-    --there_before_[*found.record];
+  if (there_left_[*found.record] > 0) {
+    --there_left_[*found.record];
     found.already_there = true;
   } else {
     had_row_[*found.record] = true;

@@ -22,6 +22,7 @@ class ReplayMatcher final : public RowMatcher {
   [[nodiscard]] std::string select_statement(const std::string& table) const override;
   [[nodiscard]] bool needs_baseline() const override { return true; }
   void remember(const CopyRow& row) override;
+  void rewind() override;
   [[nodiscard]] RowMatch match(const CopyRow& row) override;
 
  private:
@@ -41,8 +42,11 @@ class ReplayMatcher final : public RowMatcher {
   std::int64_t time_us_min_ = 0;  // since 1970
   std::int64_t time_us_max_ = 0;
   std::vector<std::uint32_t> there_before_;  // rows per record
-  std::vector<bool> had_row_;
   std::uint64_t foreign_before_ = 0;
+  // Of this reading: what of the two above has not been met yet, and which records were.
+  std::vector<std::uint32_t> there_left_;
+  std::uint64_t foreign_left_ = 0;
+  std::vector<bool> had_row_;
 };
 
 }  // namespace wellhead::loadgen

@@ -89,6 +89,7 @@ void add_rates(std::string& text, const Summary& summary) {
   const double megabytes = static_cast<double>(summary.bytes) / 1e6;
   add_line(text, "sent in all", fmt::format("{:.1f} MB", megabytes));
   add_count_unless_zero(text, "batches told to wait", summary.backpressure);
+  add_count_unless_zero(text, "batches sent again", summary.retries);
   add_count_unless_zero(text, "reconnects", summary.reconnects);
   for (const auto& [name, seconds] : summary.cpu_seconds) {
     add_line(text, "CPU seconds, " + name, fmt::format("{:.2f}", seconds));
@@ -237,6 +238,7 @@ std::string json_report(const Summary& summary, const Options& options) {
   json.add("batches", summary.batches);
   json.add("bytes", summary.bytes);
   json.add("backpressure", summary.backpressure);
+  json.add("retries", summary.retries);
   json.add("reconnects", summary.reconnects);
   json.add("protocol_errors", summary.protocol_errors);
   json.add("ack_latency_us", json_latency(*summary.ack_us));

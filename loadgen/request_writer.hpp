@@ -29,6 +29,7 @@ class RequestWriter {
   Compression compression_;
   Compressor compressor_;
   std::string head_start_;     // up to and including "Content-Length: "
+  std::string key_start_;      // up to the batch's own part of its Idempotency-Key; empty: no such header
   std::vector<char> scratch_;  // a body before compression
 };
 

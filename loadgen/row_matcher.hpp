@@ -26,6 +26,8 @@ class RowMatcher {
   // run.
   [[nodiscard]] virtual bool needs_baseline() const { return false; }
   virtual void remember(const CopyRow& row) { static_cast<void>(row); }
+  // Before the first row of each reading after the run: what match() was given before is forgotten.
+  virtual void rewind() {}
   [[nodiscard]] virtual RowMatch match(const CopyRow& row) = 0;
 };
 

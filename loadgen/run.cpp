@@ -5,13 +5,16 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <optional>
 #include <thread>
 
 #include "loadgen/cpu_meter.hpp"
 #include "loadgen/database_rows.hpp"
 #include "loadgen/generated_workload.hpp"
+#include "loadgen/node_drain.hpp"
 #include "loadgen/progress.hpp"
 #include "loadgen/replay_workload.hpp"
+#include "loadgen/status_file.hpp"
 #include "loadgen/target.hpp"
 #include "loadgen/time_now.hpp"
 
@@ -23,6 +26,8 @@ using Workers = std::vector<std::unique_ptr<Worker>>;
 constexpr std::chrono::milliseconds tick{20};
 constexpr std::chrono::milliseconds no_patience{0};
 constexpr std::int64_t progress_interval_ns = 1'000'000'000;
+constexpr std::int64_t status_interval_ns = 100'000'000;
+constexpr std::chrono::milliseconds verify_interval{500};
 
 std::unique_ptr<Schedule> steady_schedule(const Options& options) {
   SteadySchedule::Plan plan;
@@ -30,7 +35,9 @@ std::unique_ptr<Schedule> steady_schedule(const Options& options) {
   plan.rate = options.rate;
   plan.batch = options.batch;
   plan.records = options.count;
-  if (options.count == 0) {
+  if (options.until_stopped) {
+    plan.records = Schedule::unlimited;
+  } else if (options.count == 0) {
     const double records = std::round(options.rate * options.duration_s);
     plan.records = plan.open_loop ? std::max<std::uint64_t>(1, static_cast<std::uint64_t>(records))
                                   : Schedule::unlimited;
@@ -77,7 +84,8 @@ std::expected<Workers, RunError> make_workers(const Worker::Parts& parts) {
 }
 
 // Sends until the schedule and all answers are done.
-void drive(const Workers& workers, Schedule& schedule, bool quiet, const std::atomic<bool>& interrupted) {
+void drive(const Workers& workers, Schedule& schedule, const Options& options,
+           const std::atomic<bool>& interrupted) {
   schedule.start(monotonic_now_ns());
   std::atomic<std::size_t> running{workers.size()};
   std::vector<std::jthread> threads;
@@ -88,16 +96,23 @@ void drive(const Workers& workers, Schedule& schedule, bool quiet, const std::at
     });
   }
   Progress progress(workers, schedule.start_ns());
-  ProgressPrinter printer(quiet);
+  ProgressPrinter printer(options.quiet);
+  StatusFile status(options.status_path, workers);
   std::int64_t next_line_ns = schedule.start_ns() + progress_interval_ns;
+  std::int64_t next_status_ns = schedule.start_ns();
   while (running.load(std::memory_order_acquire) != 0) {
     std::this_thread::sleep_for(tick);
     if (interrupted.load(std::memory_order_relaxed)) schedule.stop();
     const std::int64_t now_ns = monotonic_now_ns();
+    if (now_ns >= next_status_ns) {
+      status.write();
+      next_status_ns = now_ns + status_interval_ns;
+    }
     if (now_ns < next_line_ns) continue;
     printer.print(progress.line(now_ns));
     next_line_ns += progress_interval_ns;
   }
+  status.write();
 }
 
 class CpuMeter {
@@ -145,14 +160,38 @@ std::expected<std::unique_ptr<RowMatcher>, RunError> prepare_verification(const 
   return matcher;
 }
 
-void verify(Summary& summary, const Options& options, RowMatcher& matcher, OutcomeStore& outcomes) {
-  const auto patience = std::chrono::milliseconds(static_cast<std::int64_t>(options.timeout_s * 1e3));
+std::expected<Verification, std::string> verify_once(const Summary& summary, const Options& options,
+                                                     RowMatcher& matcher, OutcomeStore& outcomes,
+                                                     std::int64_t deadline_ns) {
+  matcher.rewind();
+  outcomes.forget_found();
   Verifier verifier(matcher, outcomes, summary.ambiguous_acknowledged);
-  auto read = read_rows(options.database_url, matcher.select_statement(options.table), verifier, patience);
-  if (read) {
-    summary.verification = verifier.verdict();
-  } else {
-    summary.verification_problem = std::move(read.error());
+  const std::int64_t left_ns = std::max<std::int64_t>(0, deadline_ns - monotonic_now_ns());
+  auto read =
+      read_rows(options.database_url, matcher.select_statement(options.table), verifier,
+                std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::nanoseconds(left_ns)));
+  if (!read) return std::unexpected(std::move(read.error()));
+  return verifier.verdict();
+}
+
+// A record may be acknowledged when it is durable and reach the table later: what is missing is looked for
+// again. That alone would not see a second copy that comes later still, which is why the node is asked first.
+void verify(Summary& summary, const Options& options, const std::optional<Target>& admin, RowMatcher& matcher,
+            OutcomeStore& outcomes) {
+  const std::int64_t deadline_ns = monotonic_now_ns() + seconds_to_ns(options.verify_timeout_s);
+  if (admin) {
+    auto drained = wait_until_drained(*admin, deadline_ns);
+    if (!drained) summary.verification_problem = std::move(drained.error());
+  }
+  while (true) {
+    auto verification = verify_once(summary, options, matcher, outcomes, deadline_ns);
+    if (!verification) {
+      summary.verification_problem = std::move(verification.error());
+      return;
+    }
+    summary.verification = std::move(*verification);
+    if (summary.verification->lost == 0 || monotonic_now_ns() >= deadline_ns) return;
+    std::this_thread::sleep_for(verify_interval);
   }
 }
 
@@ -161,6 +200,12 @@ void verify(Summary& summary, const Options& options, RowMatcher& matcher, Outco
 std::expected<Summary, RunError> run_load(const Options& options, const std::atomic<bool>& interrupted) {
   auto target = resolve_target(options.url, options.allow_remote);
   if (!target) return std::unexpected(RunError{exit_usage, std::move(target.error())});
+  std::optional<Target> admin;
+  if (!options.admin_url.empty()) {
+    auto resolved = resolve_target(options.admin_url, options.allow_remote);
+    if (!resolved) return std::unexpected(RunError{exit_usage, std::move(resolved.error())});
+    admin = std::move(*resolved);
+  }
   auto load = make_load(options);
   if (!load) return std::unexpected(std::move(load.error()));
   std::unique_ptr<RowMatcher> matcher;
@@ -178,10 +223,10 @@ std::expected<Summary, RunError> run_load(const Options& options, const std::ato
                                .outcomes = outcomes.get()});
   if (!workers) return std::unexpected(std::move(workers.error()));
   const CpuMeter meter(options);
-  drive(*workers, *load->schedule, options.quiet, interrupted);
+  drive(*workers, *load->schedule, options, interrupted);
   Summary summary = summarize(*workers, *load->schedule, interrupted.load());
   summary.cpu_seconds = meter.spent();
-  if (matcher) verify(summary, options, *matcher, *outcomes);
+  if (matcher) verify(summary, options, admin, *matcher, *outcomes);
   return summary;
 }
 

@@ -1,8 +1,12 @@
 // Whole runs over HTTP against a fake node.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <map>
 #include <mutex>
 #include <set>
 #include <string>
@@ -303,6 +307,127 @@ TEST(HttpRun, stops_and_reports_when_interrupted) {
   EXPECT_GT(summary->acknowledged, 100U);
   EXPECT_LT(summary->acknowledged, 1'000U);
   EXPECT_EQ(summary->acknowledged, summary->sent);
+}
+
+// A node that dies and comes back: no batch goes twice, what was on its way is unknown, the load goes on.
+TEST(HttpRun, lives_through_a_node_that_dies_until_it_is_stopped) {
+  std::mutex mutex;
+  std::multiset<std::string> lines;
+  FakeNode node([&](Conversation& conversation) {
+    for (int number = 0;; ++number) {
+      const auto request = conversation.read_request();
+      if (!request) return;
+      {
+        const std::lock_guard lock(mutex);
+        lines.insert(request->body);
+      }
+      if (number == 5) return;  // every connection dies with its sixth request
+      conversation.send_reply(200, ingest_reply_text(count_lines(request->body)));
+    }
+  });
+  Options options = options_for(node);
+  options.pacing = Pacing::rate;
+  options.rate = 2'000;
+  options.count = 0;
+  options.until_stopped = true;
+  std::atomic<bool> interrupted{false};
+  const std::jthread interrupter([&] {
+    std::this_thread::sleep_for(500ms);
+    interrupted = true;
+  });
+  const auto summary = run_load(options, interrupted);
+  ASSERT_TRUE(summary.has_value());
+  EXPECT_GT(summary->reconnects, 3U);
+  EXPECT_GT(summary->unknown, 30U);
+  EXPECT_GT(summary->acknowledged, 5 * summary->unknown / 2);
+  EXPECT_EQ(summary->acknowledged + summary->unknown, summary->sent);
+  EXPECT_TRUE(summary->rate_held);  // without an end there is no rate to hold
+  for (auto line = lines.begin(); line != lines.end(); line = lines.upper_bound(*line)) {
+    EXPECT_EQ(lines.count(*line), 1U);
+  }
+}
+
+// With a key of its own a request may go twice: the node tells a repeated one from a new one by it.
+TEST(HttpRun, sends_again_what_is_in_doubt_when_its_requests_have_keys) {
+  std::mutex mutex;
+  std::map<std::string, std::multiset<std::string>> bodies_by_key;
+  std::atomic<int> requests{0};
+  FakeNode node([&](Conversation& conversation) {
+    while (const auto request = conversation.read_request()) {
+      const std::size_t key = request->head.find("Idempotency-Key: test-");
+      ASSERT_NE(key, std::string::npos) << request->head;
+      {
+        const std::lock_guard lock(mutex);
+        bodies_by_key[request->head.substr(key, request->head.find("\r\n", key) - key)].insert(request->body);
+      }
+      switch (requests.fetch_add(1)) {
+        case 3:
+          return;
+        case 7:
+          conversation.send_reply(503, R"({"error":{"code":"outcome_unknown","message":"m"}})",
+                                  "Retry-After: 0.05\r\n");
+          break;
+        case 8:
+          conversation.send_reply(409, R"({"error":{"code":"idempotency_key_in_flight","message":"m"}})",
+                                  "Retry-After: 0.05\r\n");
+          break;
+        default:
+          conversation.send_reply(200, ingest_reply_text(count_lines(request->body)));
+      }
+    }
+  });
+  Options options = options_for(node);
+  options.connections = 1;
+  options.retry = true;
+  const Summary summary = run(options);
+  EXPECT_EQ(summary.acknowledged, 1'000U);
+  EXPECT_EQ(summary.sent, 1'000U);
+  EXPECT_EQ(summary.unknown, 0U);
+  EXPECT_EQ(summary.retries, 3U);
+  EXPECT_TRUE(summary.failures().empty()) << summary.failures().front();
+  EXPECT_EQ(bodies_by_key.size(), 100U);
+  for (const auto& [key, bodies] : bodies_by_key) {
+    EXPECT_EQ(bodies.count(*bodies.begin()), bodies.size()) << key << " with two bodies";
+  }
+}
+
+TEST(HttpRun, what_is_in_doubt_to_the_end_is_unknown) {
+  FakeNode node([](Conversation& conversation) { static_cast<void>(conversation.read_request()); });
+  Options options = options_for(node);
+  options.count = 20;
+  options.retry = true;
+  options.timeout_s = 0.3;
+  const Summary summary = run(options);
+  EXPECT_EQ(summary.unknown, 20U);
+  EXPECT_EQ(summary.failed, 0U);
+  EXPECT_GT(summary.retries, 2U);
+}
+
+TEST(HttpRun, asks_for_the_level_of_acknowledgement_it_was_given) {
+  for (const auto& [level, header] : {std::pair(AckLevel::journal, "\r\nAck: journal\r\n"),
+                                      std::pair(AckLevel::commit, "\r\nAck: commit\r\n")}) {
+    FakeNode node([&](Conversation& conversation) {
+      while (const auto request = conversation.read_request()) {
+        EXPECT_NE(request->head.find(header), std::string::npos) << request->head;
+        conversation.send_reply(200, ingest_reply_text(count_lines(request->body)));
+      }
+    });
+    Options options = options_for(node);
+    options.ack = level;
+    EXPECT_EQ(run(options).acknowledged, 1'000U);
+  }
+}
+
+TEST(HttpRun, keeps_a_file_with_the_counts_for_those_who_watch) {
+  FakeNode node(accept_everything);
+  Options options = options_for(node);
+  options.status_path = testing::TempDir() + "wellhead_loadgen_status_" + std::to_string(getpid());
+  EXPECT_EQ(run(options).acknowledged, 1'000U);
+  std::ifstream file(options.status_path);
+  std::string text;
+  std::getline(file, text);
+  EXPECT_EQ(text, R"({"sent":1000,"acknowledged":1000,"rejected":0,"failed":0,"unknown":0,"reconnects":0})");
+  EXPECT_EQ(std::remove(options.status_path.c_str()), 0);
 }
 
 class CompressedRun : public testing::TestWithParam<std::pair<Compression, std::string>> {};

@@ -55,7 +55,8 @@ std::int64_t SteadySchedule::due_offset_ns(std::uint64_t batch) const noexcept {
 }
 
 double SteadySchedule::planned_s() const noexcept {
-  return plan_.open_loop ? static_cast<double>(plan_.records) / plan_.rate : 0;
+  if (!plan_.open_loop || plan_.records == unlimited) return 0;
+  return static_cast<double>(plan_.records) / plan_.rate;
 }
 
 RecordedSchedule::RecordedSchedule(std::vector<Entry> entries, bool open_loop)

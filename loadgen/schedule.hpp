@@ -41,7 +41,7 @@ class Schedule {
   [[nodiscard]] virtual std::uint64_t records_planned() const noexcept = 0;
   // The open loop's rate over the whole run, records/s; 0 for a closed loop.
   [[nodiscard]] virtual double target_rate() const noexcept = 0;
-  // From the start to when the last batch is due; 0 for a closed loop.
+  // From the start to when the last batch is due; 0 for a closed loop and for one without an end.
   [[nodiscard]] virtual double planned_s() const noexcept = 0;
 
  protected:
@@ -70,7 +70,7 @@ class SteadySchedule final : public Schedule {
     bool open_loop = true;
     double rate = 0;            // records/s, open loop
     std::uint32_t batch = 1;    // records
-    std::uint64_t records = 0;  // unlimited: by duration
+    std::uint64_t records = 0;  // unlimited: by duration, or until stop()
     std::int64_t duration_ns = never_ns;
   };
   explicit SteadySchedule(const Plan& plan) : Schedule(plan.open_loop, plan.duration_ns), plan_(plan) {}

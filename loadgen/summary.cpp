@@ -28,12 +28,14 @@ void add_counters(Summary& summary, const LedgerCounters& counters) {
   summary.batches += counters.batches_sent.value();
   summary.bytes += counters.bytes_sent.value();
   summary.backpressure += counters.backpressure.value();
+  summary.retries += counters.retries.value();
   summary.reconnects += counters.reconnects.value();
   summary.protocol_errors += counters.protocol_errors.value();
 }
 
 // In a closed loop the rate is what was answered over the time it took. An open loop has its time given:
 // there the answers that come a moment after its end count as in time, and those that come later stretch it.
+// Without a planned end it is there to live through faults, which no rate survives.
 void judge_rate(Summary& summary, const Schedule& schedule, std::int64_t last_answer_ns) {
   const double answered = static_cast<double>(summary.acknowledged + summary.rejected);
   summary.duration_s = std::max(0.0, ns_to_seconds(last_answer_ns - schedule.start_ns()));
@@ -43,7 +45,8 @@ void judge_rate(Summary& summary, const Schedule& schedule, std::int64_t last_an
     counted_s = std::max(schedule.planned_s(), summary.duration_s - answer_grace_s);
   }
   summary.rate = counted_s > 0 ? answered / counted_s : 0;
-  if (summary.target_rate > 0) summary.rate_held = summary.rate >= rate_held_share * summary.target_rate;
+  const bool judged = summary.target_rate > 0 && schedule.records_planned() != Schedule::unlimited;
+  if (judged) summary.rate_held = summary.rate >= rate_held_share * summary.target_rate;
 }
 
 }  // namespace

@@ -37,12 +37,13 @@ struct Summary {
   std::uint64_t batches = 0;
   std::uint64_t bytes = 0;
   std::uint64_t backpressure = 0;
+  std::uint64_t retries = 0;
   std::uint64_t reconnects = 0;
   std::uint64_t protocol_errors = 0;
   double duration_s = 0;   // from the start to the last answer
   double rate = 0;         // answered records/s over it
   double target_rate = 0;  // 0: none
-  bool rate_held = true;   // true without a target
+  bool rate_held = true;   // true without a target, or without an end to hold it to
   bool interrupted = false;
   bool gave_up = false;
   std::unique_ptr<Histogram> ack_us = std::make_unique<Histogram>();

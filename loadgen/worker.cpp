@@ -37,7 +37,8 @@ Worker::Worker(const Parts& parts, std::uint32_t connections)
                                   .pool = pool_,
                                   .replies = replies_,
                                   .receive_buffer = receive_buffer_,
-                                  .epoll_fd = epoll_.get()};
+                                  .epoll_fd = epoll_.get(),
+                                  .retry = parts.options.retry};
   for (std::uint32_t index = 0; index < connections; ++index) {
     if (parts.target.transport == Transport::http) {
       connections_.push_back(std::make_unique<HttpConnection>(context, index));

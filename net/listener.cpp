@@ -6,15 +6,22 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <optional>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 namespace wellhead {
 namespace {
 
 constexpr int backlog = 4096;  // the kernel lowers it to net.core.somaxconn
+
+// A process that was killed is gone before its ring is: the kernel takes that down in the background, and the
+// listening socket with it. A node that is started again at once has to wait for that.
+constexpr std::chrono::milliseconds release_time_max{2'000};
+constexpr std::chrono::milliseconds release_poll{10};
 
 struct SocketAddress {
   sockaddr_storage storage{};
@@ -88,6 +95,16 @@ int check_free(const SocketAddress& address) {
   return 0;
 }
 
+int wait_until_free(const SocketAddress& address) {
+  const auto deadline = std::chrono::steady_clock::now() + release_time_max;
+  int error = check_free(address);
+  while (error == EADDRINUSE && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(release_poll);
+    error = check_free(address);
+  }
+  return error;
+}
+
 std::uint16_t bound_port(int fd) {
   sockaddr_storage storage{};
   socklen_t size = sizeof storage;
@@ -104,7 +121,7 @@ std::expected<Listener, std::string> open_listener(ListenerOptions options, bool
     return std::unexpected("\"" + options.address +
                            "\" is not a numeric IPv4 or IPv6 address; write e.g. 0.0.0.0, 127.0.0.1 or ::1.");
   if (exclusive && options.port != 0)
-    if (const int error = check_free(*address); error != 0) return bind_failure(options, error);
+    if (const int error = wait_until_free(*address); error != 0) return bind_failure(options, error);
 
   UniqueFd fd = open_socket(address->family());
   if (!fd) return bind_failure(options, errno);

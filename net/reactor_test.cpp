@@ -172,6 +172,21 @@ TEST_F(ReactorStandalone, ATakenPortIsKnownBeforeTheStart) {
   EXPECT_NE(second.error().find("the port is taken"), std::string::npos) << second.error();
 }
 
+TEST_F(ReactorStandalone, APortThatIsReleasedAMomentLaterIsWaitedFor) {
+  ListenerOptions options;
+  options.address = "127.0.0.1";
+  auto held = open_listener(options, true);
+  ASSERT_TRUE(held.has_value());
+  options.port = held->port;
+  const std::jthread release([&held] {
+    std::this_thread::sleep_for(50ms);
+    held->fd.reset();
+  });
+  const auto listener = open_listener(options, true);
+  ASSERT_TRUE(listener.has_value()) << listener.error();
+  EXPECT_EQ(listener->port, options.port);
+}
+
 TEST_F(ReactorStandalone, TheSecondReactorOfANodeSharesThePort) {
   auto first = Reactor::create(admin_on("127.0.0.1", 0), nullptr, clock_);
   ASSERT_TRUE(first.has_value());

@@ -22,6 +22,8 @@ usage() {
 usage: scripts/cluster.sh COMMAND FOLDER
 
   start FOLDER [NAME=VALUE...]  start the cluster, made first if there is none, with further settings; prints its URL
+  replica FOLDER OF URL [NAME=VALUE...]
+                                start an asynchronous replica of the cluster in the folder OF, streaming from URL; prints its URL
   url FOLDER [DATABASE]         print the URL of a database in it, that of the superuser
   status FOLDER                 exit 0 if it runs, 3 if not
   stop FOLDER                   shut down in good order
@@ -101,6 +103,25 @@ start_cluster() {
   cluster_url "$folder" postgres
 }
 
+# Makes a replica in FOLDER/data: a copy of a running cluster that goes on streaming from it once it is started.
+# $1: the folder; $2: the folder of the cluster; $3: the URL to stream from, of that cluster or of what lies before it.
+make_replica() {
+  local folder=$1 origin=$2 url=$3 programs
+  mkdir -p -- "$folder"
+  touch -- "$folder/$cluster_mark"
+  if is_root; then chmod 711 -- "$folder"; fi
+  check_reachable "$folder"
+  programs=$(timescaledb_programs)
+  install -m 600 -- "$origin/password" "$folder/password"
+  mkdir -m 700 -- "$folder/data"
+  if is_root; then chown "$database_uid:$database_uid" -- "$folder/data"; fi
+  as_account "$database_uid" "$programs/pg_basebackup" --dbname="$url" -D "$folder/data" --write-recovery-conf --checkpoint=fast \
+    >"$folder/log" 2>&1 || {
+    cat -- "$folder/log" >&2
+    fail "the cluster in $origin could not be copied to $folder (above is what pg_basebackup said)"
+  }
+}
+
 # Stops the cluster at once and removes its folder, if it is one that this script made.
 destroy_cluster() {
   if [[ ! -e $1 ]]; then return 0; fi
@@ -122,6 +143,11 @@ main() {
   shift 2
   case "$command" in
     start) start_cluster "$folder" "$@" ;;
+    replica)
+      if (($# < 2)); then fail_usage "a replica needs the folder of its cluster and the URL to stream from"; fi
+      make_replica "$folder" "$1" "$2"
+      start_cluster "$folder" "${@:3}"
+      ;;
     url) cluster_url "$folder" "${1:-postgres}" ;;
     status) cluster_is_running "$folder" || exit 3 ;;
     stop) stop_cluster "$folder" INT ;;

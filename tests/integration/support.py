@@ -9,6 +9,7 @@ import http.client
 import json
 import os
 import pathlib
+import random
 import re
 import secrets
 import signal
@@ -22,7 +23,10 @@ import urllib.parse
 WAIT_SECONDS = 30
 
 BIN_DIR = pathlib.Path(os.environ["WELLHEAD_BIN_DIR"])
-DATABASE_URL = os.environ["WELLHEAD_TEST_DATABASE_URL"]
+DATABASE_URL = os.environ.get("WELLHEAD_TEST_DATABASE_URL")  # not needed by tests with a server of their own
+
+# Of a node that acknowledges only what is committed.
+WITHOUT_JOURNAL = "journal.enabled = false\n"
 
 # Inside every stream's window, and fixed so that rows can be compared.
 T0 = int(time.time()) - 3600
@@ -41,9 +45,14 @@ def ndjson(records):
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Below the range that outgoing connections take theirs from: while a node is dead, a client that tries to reach it
+    must not be given its port, or even connect to itself."""
+    while True:
+        port = random.randrange(10000, 32000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def wait_until(condition, what, seconds=WAIT_SECONDS):
@@ -62,6 +71,8 @@ class Database:
     """A database of the test's own on the test cluster."""
 
     def __init__(self, maintenance_url=DATABASE_URL):
+        if not maintenance_url:
+            raise AssertionError("WELLHEAD_TEST_DATABASE_URL is not set: this test needs a database server")
         self.maintenance_url = maintenance_url
         self.name = "wellhead_test_" + secrets.token_hex(6)
         parts = urllib.parse.urlsplit(maintenance_url)
@@ -101,10 +112,11 @@ class Reply:
 
 
 class Node:
-    """A running `wellhead serve` with ports of its own."""
+    """A running `wellhead serve` with ports and a journal of its own."""
 
-    def __init__(self, database_url=None, config="", sink="postgres", environment=None, migrate=True):
-        self.folder = tempfile.TemporaryDirectory(prefix="wellhead-node-")
+    def __init__(self, database_url=None, config="", sink="postgres", environment=None, migrate=True, **settings):
+        # On a disk: /tmp is memory on newer systems, where nothing is durable.
+        self.folder = tempfile.TemporaryDirectory(prefix="wellhead-node-", dir=os.environ.get("TMPDIR", "/var/tmp"))
         self.ports = {name: free_port() for name in ("http", "ndjson", "admin")}
         self.environment = {key: value for key, value in os.environ.items() if not key.startswith(("PG", "WELLHEAD_"))}
         if database_url:
@@ -112,16 +124,22 @@ class Node:
         self.environment.update(environment or {})
         self.config_path = pathlib.Path(self.folder.name, "wellhead.toml")
         self.log_path = pathlib.Path(self.folder.name, "log")
-        self.config_path.write_text(self._config_text(config, sink))
+        self.journal = pathlib.Path(self.folder.name, "journal")
+        self.settings = {"node.id": "test", "sink.kind": sink, "server.reactors": 1, "server.shards": 2,
+                         "http.listen": f"127.0.0.1:{self.ports['http']}", "ndjson.listen": f"127.0.0.1:{self.ports['ndjson']}",
+                         "ndjson.acknowledge": True, "admin.listen": f"127.0.0.1:{self.ports['admin']}",
+                         "journal.dir": str(self.journal)}
+        self.config = config
+        self.configure(**settings)
         if migrate and database_url:
             self.run("migrate", "up", check=True)
         self.process = None
 
-    def _config_text(self, config, sink):
-        return (f'node.id = "test"\nsink.kind = "{sink}"\nserver.reactors = 1\nserver.shards = 2\n'
-                f'http.listen = "127.0.0.1:{self.ports["http"]}"\n'
-                f'ndjson.listen = "127.0.0.1:{self.ports["ndjson"]}"\nndjson.acknowledge = true\n'
-                f'admin.listen = "127.0.0.1:{self.ports["admin"]}"\n' + config)
+    def configure(self, **settings):
+        """Changes settings for the next start: `server_shards=3` is server.shards = 3."""
+        self.settings.update({key.replace("_", ".", 1): value for key, value in settings.items()})
+        lines = [f"{key} = {json.dumps(value)}\n" for key, value in self.settings.items()]
+        self.config_path.write_text("".join(lines) + self.config)
 
     def run(self, *arguments, check=False):
         done = subprocess.run([BIN_DIR / "wellhead", *arguments, "--config", self.config_path], env=self.environment,
@@ -131,19 +149,37 @@ class Node:
         return done
 
     def start(self, ready=True):
-        log = open(self.log_path, "ab")
-        self.process = subprocess.Popen([BIN_DIR / "wellhead", "serve", "--config", self.config_path],
-                                        env=self.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        log.close()
-        path = "/health/ready" if ready else "/health/live"
-        wait_until(lambda: self._health(path), f"{path} is 200; the log says:\n{self.log()}")
+        self.launch()
+        wait_until(self.is_ready if ready else self.is_live, f"the node is up; the log says:\n{self.log()}")
         return self
 
-    def _health(self, path):
+    def launch(self):
+        """Starts the process and waits for nothing."""
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen([BIN_DIR / "wellhead", "serve", "--config", self.config_path],
+                                            env=self.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+
+    def kill(self):
+        """SIGKILL, as a crash would; it must have been running."""
+        self.check_running()
+        self.process.kill()
+        self.process.wait()
+
+    def check_running(self):
         if self.process.poll() is not None:
             raise AssertionError(f"the node exited {self.process.returncode}:\n{self.log()}")
+
+    def is_live(self):
+        self.check_running()
         with contextlib.suppress(OSError):
-            return self.admin(path).status == 200
+            return self.admin("/health/live").status == 200
+        return False
+
+    def is_ready(self):
+        """Takes records and writes them: without its database it would be no more than "degraded"."""
+        self.check_running()
+        with contextlib.suppress(OSError):
+            return self.admin("/health/ready").json["status"] == "ready"
         return False
 
     def log(self):
@@ -225,7 +261,10 @@ def read_replies(connection, count=1):
 
 
 class NodeTest(unittest.TestCase):
-    """A node on a database of its own, for all tests of the class. The identity is checked when it stops."""
+    """A node on a database of its own, for all tests of the class. The identity is checked when it stops.
+
+    It acknowledges what is committed, so that a test may look into the table as soon as it has its reply.
+    """
 
     config = ""
 
@@ -233,7 +272,7 @@ class NodeTest(unittest.TestCase):
     def setUpClass(cls):
         cls.database = Database()
         cls.addClassCleanup(cls.database.drop)
-        cls.node = Node(cls.database.url, cls.config)
+        cls.node = Node(cls.database.url, cls.config, http_ack="commit", ndjson_ack="commit")
         cls.addClassCleanup(cls.node.remove)
         cls.node.start()
 
@@ -244,13 +283,13 @@ class NodeTest(unittest.TestCase):
 
 
 def check_conservation(node):
-    """received = committed + queued + rejected + quarantined + duplicate + abandoned, from the exported counters."""
+    """received + recovered = committed + queued + rejected + quarantined + duplicate + abandoned, from the exported counters."""
     samples = node.metrics()
     total = {}
     for key, value in samples.items():
-        match = re.match(r"wellhead_records_(received|committed|queued|rejected|quarantined|duplicate|abandoned)(_total)?(\{|$)", key)
+        match = re.match(r"wellhead_records_(received|recovered|committed|queued|rejected|quarantined|duplicate|abandoned)(_total)?(\{|$)", key)
         if match:
             total[match[1]] = total.get(match[1], 0) + value
-    received = total.pop("received")
+    received = total.pop("received") + total.pop("recovered", 0)
     if received != sum(total.values()) or len(total) != 6:
         raise AssertionError(f"conservation broken: received {received}, elsewhere {total}")

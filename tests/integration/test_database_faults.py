@@ -4,73 +4,38 @@ Each test runs a cluster of its own, through scripts/cluster.sh, and load from w
 acknowledged record against the hypertable.
 """
 
-import contextlib
-import json
-import os
-import pathlib
 import random
-import socket
-import subprocess
-import tempfile
 import threading
 import time
 import unittest
-import urllib.parse
 
-from support import BIN_DIR, DATABASE_URL, Database, Node, WAIT_SECONDS, check_conservation, psql, telemetry, wait_until
+from cluster import Cluster
+from load import Load, faults
+from proxy import Proxy
+from support import DATABASE_URL, WITHOUT_JOURNAL, Database, Node, check_conservation, psql, telemetry, wait_until
 
-CLUSTER_SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "scripts" / "cluster.sh"
 RECORDS_PER_SECOND = 4000
 
 
-class Cluster:
-    def __init__(self):
-        self.parent = tempfile.TemporaryDirectory(prefix="wellhead-cluster-", dir="/var/tmp")
-        os.chmod(self.parent.name, 0o755)
-        self.folder = pathlib.Path(self.parent.name, "cluster")
-        self.url = self.call("start")
+class DatabaseFaults:
+    """What is the same with a journal and without."""
 
-    def call(self, command):
-        done = subprocess.run([CLUSTER_SCRIPT, command, self.folder], capture_output=True, text=True, timeout=120, check=False)
-        if done.returncode != 0:
-            raise AssertionError(f"cluster.sh {command}: {done.stderr}")
-        return done.stdout.strip()
+    config = ""
 
-    def remove(self):
-        self.call("destroy")
-        self.parent.cleanup()
-
-
-class Load:
-    """wellhead-loadgen in the background; `report` after it ended."""
-
-    def __init__(self, node, database_url, seconds, protocol):
-        self.json_path = pathlib.Path(node.folder.name, "load.json")
-        listener = {"http": "http", "ndjson": "ndjson"}[protocol]
-        self.process = subprocess.Popen(
-            [BIN_DIR / "wellhead-loadgen", "--url", f"{protocol}://127.0.0.1:{node.ports[listener]}", "--rate",
-             str(RECORDS_PER_SECOND), "--duration", str(seconds), "--batch", "50", "--connections", "4", "--wells", "100",
-             "--timeout", "60", "--json", self.json_path, "--verify"],
-            env={**os.environ, "WELLHEAD_LOADGEN_DATABASE_URL": database_url},
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-    def report(self):
-        output, _ = self.process.communicate(timeout=180)
-        if not self.json_path.exists():
-            raise AssertionError("the load generator wrote no report:\n" + output)
-        return json.loads(self.json_path.read_text())
-
-
-class DatabaseFaults(unittest.TestCase):
     def check(self, report, node):
         self.assertGreater(report["acknowledged"], RECORDS_PER_SECOND)
-        self.assertEqual((report["lost"], report["duplicated"], report["mismatched"]), (0, 0, 0), report)
+        self.assertEqual(faults(report), {}, report)
         check_conservation(node)
 
-    def start(self, url, config=""):
-        node = Node(url, config)
+    def start(self, url):
+        node = Node(url, self.config)
         self.addCleanup(node.remove)
         return node.start()
+
+    def load(self, *arguments, **options):
+        load = Load(*arguments, **options)
+        self.addCleanup(load.remove)
+        return load
 
     def test_backends_killed_at_random(self):
         seed = random.randrange(2**32)
@@ -79,7 +44,7 @@ class DatabaseFaults(unittest.TestCase):
         database = Database()
         self.addCleanup(database.drop)
         node = self.start(database.url)
-        load = Load(node, database.url, 8, "ndjson")
+        load = self.load(node, database.url, "ndjson", RECORDS_PER_SECOND, seconds=8)
         killed = 0
         for _ in range(20):
             time.sleep(chance.uniform(0.05, 0.6))
@@ -95,15 +60,15 @@ class DatabaseFaults(unittest.TestCase):
         self.addCleanup(cluster.remove)
         node = self.start(cluster.url)
         for protocol in ("ndjson", "http"):
-            load = Load(node, cluster.url, 8, protocol)
+            load = self.load(node, cluster.url, protocol, RECORDS_PER_SECOND, seconds=8)
             time.sleep(2)
-            cluster.call("kill9")
-            wait_until(lambda: node.admin("/health/ready").status == 503, "not ready without a database")
+            cluster.kill()
+            wait_until(lambda: node.admin("/health/ready").json["status"] == self.status_without_database, "the node sees that it is gone")
             self.assertEqual(node.admin("/health/live").status, 200)
-            self.assertEqual(node.post("telemetry", telemetry("x")).status, 503)
-            cluster.call("start")
+            self.assert_how_records_are_met(node)
+            cluster.start()
             self.check(load.report(), node)
-            wait_until(lambda: node.admin("/health/ready").status == 200, "ready again")
+            wait_until(node.is_ready, "ready again")
         node.terminate()
 
     def test_commits_whose_answer_is_cut_off_are_neither_lost_nor_repeated(self):
@@ -111,11 +76,11 @@ class DatabaseFaults(unittest.TestCase):
         self.addCleanup(database.drop)
         proxy = CuttingProxy(database.url)
         self.addCleanup(proxy.stop)
-        node = Node(database.url)
+        node = Node(database.url, self.config)
         self.addCleanup(node.remove)
         node.environment["WELLHEAD_DATABASE_URL"] = proxy.url
         node.start()
-        load = Load(node, database.url, 8, "ndjson")
+        load = self.load(node, database.url, "ndjson", RECORDS_PER_SECOND, seconds=8)
         for _ in range(12):
             time.sleep(0.4)
             proxy.swallow_next_answer()
@@ -124,53 +89,44 @@ class DatabaseFaults(unittest.TestCase):
         node.terminate()
 
 
-class CuttingProxy:
-    """Passes bytes between the node and the database, and now and then lets a commit through but not its answer."""
+class WithJournal(DatabaseFaults, unittest.TestCase):
+    status_without_database = "degraded"
 
-    def __init__(self, database_url):
-        parts = urllib.parse.urlsplit(database_url)
-        self.target = (parts.hostname, parts.port)
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        account = parts.netloc.rpartition("@")[0]
-        self.url = urllib.parse.urlunsplit(parts._replace(netloc=f"{account}@127.0.0.1:{self.listener.getsockname()[1]}"))
-        if "sslmode" not in self.url:
-            self.url += "?sslmode=disable"
+    def assert_how_records_are_met(self, node):
+        self.assertEqual(node.admin("/health/ready").status, 200)
+        self.assertEqual(node.post("telemetry", telemetry("x")).status, 200)
+        reply = node.post("telemetry", telemetry("x"), {"Ack": "commit"})
+        self.assertEqual(reply.status, 503)
+        self.assertGreaterEqual(int(reply.headers["Retry-After"]), 1)
+
+
+class WithoutJournal(DatabaseFaults, unittest.TestCase):
+    config = WITHOUT_JOURNAL
+    status_without_database = "not_ready"
+
+    def assert_how_records_are_met(self, node):
+        self.assertEqual(node.admin("/health/ready").status, 503)
+        self.assertEqual(node.post("telemetry", telemetry("x")).status, 503)
+
+
+class CuttingProxy(Proxy):
+    """Now and then lets a commit through, but not its answer."""
+
+    def __init__(self, server_url):
+        super().__init__(server_url)
         self.armed = threading.Event()
         self.cuts = 0
-        threading.Thread(target=self.accept, daemon=True).start()
 
     def swallow_next_answer(self):
         self.armed.set()
 
-    def stop(self):
-        self.listener.close()
-
-    def accept(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            server = socket.create_connection(self.target, timeout=WAIT_SECONDS)
-            server.settimeout(None)
-            threading.Thread(target=self.pass_on, args=(client, server, False), daemon=True).start()
-            threading.Thread(target=self.pass_on, args=(server, client, True), daemon=True).start()
-
-    def pass_on(self, source, sink, answers):
-        try:
-            while data := source.recv(1 << 16):
-                # The tag of the command that ended the transaction: the server has committed when it says this.
-                if answers and self.armed.is_set() and b"COMMIT\0" in data:
-                    self.armed.clear()
-                    self.cuts += 1
-                    break
-                sink.sendall(data)
-        except OSError:
-            pass
-        for end in (source, sink):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-        source.close()
+    def passes(self, data, from_server):
+        # The tag of the command that ended the transaction: the server has committed when it says this.
+        if not from_server or not self.armed.is_set() or b"COMMIT\0" not in data:
+            return True
+        self.armed.clear()
+        self.cuts += 1
+        return False
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import threading
 import time
 import unittest
 
-from support import Database, Node, NodeTest, T0, check_conservation, ndjson, stamp, telemetry, wait_until
+from support import WITHOUT_JOURNAL, Database, Node, NodeTest, T0, check_conservation, ndjson, stamp, telemetry, wait_until
 
 
 class Values(NodeTest):
@@ -157,7 +157,7 @@ class Shutdown(unittest.TestCase):
         self.database = Database()
         self.addCleanup(self.database.drop)
         # A long linger holds rows back, so that TERM finds some that are taken and not committed.
-        self.node = Node(self.database.url, 'flush.linger = "5s"\n')
+        self.node = Node(self.database.url, 'flush.linger = "5s"\n', http_ack="commit", ndjson_ack="commit")
         self.addCleanup(self.node.remove)
         self.node.start()
 
@@ -192,7 +192,7 @@ class Shutdown(unittest.TestCase):
 
 class StartUp(unittest.TestCase):
     def test_live_without_a_database(self):
-        node = Node("postgresql://nobody@127.0.0.1:1/none", migrate=False)
+        node = Node("postgresql://nobody@127.0.0.1:1/none", WITHOUT_JOURNAL, migrate=False)
         self.addCleanup(node.remove)
         begin = time.monotonic()
         node.start(ready=False)
@@ -214,7 +214,7 @@ class StartUp(unittest.TestCase):
         node.start(ready=False)
         wait_until(lambda: "wellhead migrate up" in node.admin("/health/ready").text, "the problem names its remedy")
         node.run("migrate", "up", check=True)
-        wait_until(lambda: node.admin("/health/ready").status == 200, "ready without a restart")
+        wait_until(lambda: node.is_ready(), "ready without a restart")
         self.assertEqual(node.post("telemetry", telemetry("healed")).status, 200)
         node.terminate()
 
