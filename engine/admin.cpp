@@ -64,7 +64,10 @@ const JournalWriterReading* stuck_writer(const JournalReading& journal) {
 std::string journal_json(const JournalReading& journal) {
   const JournalWriterReading* stuck = stuck_writer(journal);
   JsonObject object;
-  object.text("state", stuck == nullptr ? "writable" : stuck->latched ? "latched" : "full");
+  object.text("state", stuck == nullptr ? "writable"
+                       : stuck->latched ? "latched"
+                       : stuck->full    ? "full"
+                                        : "not_ready");
   object.raw("bytes", std::to_string(journal.usage.bytes));
   object.raw("bytes_max", std::to_string(journal.usage.bytes_max));
   if (stuck != nullptr) object.text("problem", stuck->problem);

@@ -12,11 +12,9 @@ class AdminTest : public testing::Test {
   HttpReply get(std::string_view path) { return handler_.handle("GET", path, ""); }
 
   JournalReading reading() {
-    return {3,
-            {10, 1'000, 2, 4'000},
-            &survey_,
-            0,
-            {{0, false, "", &writer_stats_}, {1, false, "", &writer_stats_}}};
+    return {3,        {10, 1'000, 2, 4'000},
+            &survey_, {},
+            0,        {{0, false, false, "", &writer_stats_}, {1, false, false, "", &writer_stats_}}};
   }
 
   JournalSurvey survey_;
@@ -67,12 +65,12 @@ TEST_F(AdminTest, WithAJournalANodeIsReadyWithoutADatabaseAndSaysWhatIsMissing) 
 TEST_F(AdminTest, AJournalThatTakesNothingMakesTheNodeNotReadyWithItsSentence) {
   node_.journal_reading = reading();
   node_.shard_readings = {{0, ShardState::ready, "", &shard_stats_}};
-  node_.journal_reading->writers[1].problem = "The journal is full.";
+  node_.journal_reading->writers[1] = {1, false, true, "The journal is full.", &writer_stats_};
   const HttpReply full = get("/health/ready");
   EXPECT_EQ(full.status, 503);
   EXPECT_NE(full.body.find("\"state\":\"full\""), std::string::npos) << full.body;
   EXPECT_NE(full.body.find("\"problem\":\"The journal is full.\""), std::string::npos) << full.body;
-  node_.journal_reading->writers[0] = {0, true, "A write failed.", &writer_stats_};
+  node_.journal_reading->writers[0] = {0, true, false, "A write failed.", &writer_stats_};
   const HttpReply latched = get("/health/ready");
   EXPECT_EQ(latched.status, 503);
   EXPECT_NE(latched.body.find("\"state\":\"latched\""), std::string::npos) << latched.body;

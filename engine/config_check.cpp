@@ -221,6 +221,13 @@ PostgresOptions postgres_options(const Config& config) {
           .statement_timeout = config.database.statement_timeout};
 }
 
+FlushOptions flush_options(const Config& config) {
+  FlushOptions options = config.flush;
+  options.flush_interval = config.database.flush_interval;
+  options.batch_bytes = config.batch_bytes;
+  return options;
+}
+
 std::uint32_t batches_per_reactor(const Config& config) noexcept {
   return static_cast<std::uint32_t>(
       std::min<std::uint64_t>(config.pipeline_memory / config.batch_bytes, UINT32_MAX));

@@ -28,6 +28,8 @@ struct ThreadCounts {
 // What the keys say of the journal, with what follows from others; the catalog is left to the caller.
 [[nodiscard]] JournalOptions journal_options(const Config& config, const ThreadCounts& threads);
 
+[[nodiscard]] FlushOptions flush_options(const Config& config);
+
 // Batches each reactor may own.
 [[nodiscard]] std::uint32_t batches_per_reactor(const Config& config) noexcept;
 

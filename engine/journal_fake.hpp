@@ -15,6 +15,7 @@ struct FakeWriter final : JournalWriter {
   JournalWriterStats writer_stats;
   bool is_writable = true;
   bool is_latched = false;
+  bool is_full = false;
   std::string sentence;
 
   [[nodiscard]] AppendStatus append(std::span<Batch* const>, std::span<const std::byte>,
@@ -25,6 +26,7 @@ struct FakeWriter final : JournalWriter {
   [[nodiscard]] CompleteResult complete(std::int64_t) override { return CompleteResult::failed; }
   [[nodiscard]] bool writable() const noexcept override { return is_writable; }
   [[nodiscard]] bool latched() const noexcept override { return is_latched; }
+  [[nodiscard]] bool full() const noexcept override { return is_full; }
   [[nodiscard]] std::string problem() const override { return sentence; }
   void reopen() override { is_latched = false; }
   [[nodiscard]] const JournalWriterStats& stats() const noexcept override { return writer_stats; }
@@ -45,6 +47,7 @@ struct FakeJournal final : Journal {
   [[nodiscard]] std::string id_text() const override { return std::string(32, '0'); }
   [[nodiscard]] std::uint32_t epoch() const noexcept override { return 3; }
   [[nodiscard]] const JournalSurvey& survey() const noexcept override { return found; }
+  [[nodiscard]] std::vector<LostRows> lost_rows() const override { return found.lost; }
   [[nodiscard]] std::expected<void, JournalError> read_ledger(const LedgerVisitor&) override { return {}; }
   [[nodiscard]] JournalWriter& writer(std::uint32_t) override { return fake_writer; }
   [[nodiscard]] std::unique_ptr<JournalReader> reader(LaneId, std::uint64_t) override { return nullptr; }

@@ -31,18 +31,17 @@ void add_usage(Exposition& exposition, const JournalReading& journal) {
                      journal.segments_trimmed);
 }
 
-// What a start found does not change until the next one.
-void add_survey(Exposition& exposition, const JournalSurvey& survey) {
+void add_damage(Exposition& exposition, const JournalReading& journal) {
+  const JournalSurvey& survey = *journal.survey;
   std::uint64_t lost_rows = 0;
-  for (const LostRows& lost : survey.lost) lost_rows += lost.rows;
+  for (const LostRows& lost : journal.lost) lost_rows += lost.rows;
   exposition.counter("wellhead_journal_torn_blocks_total",
                      "Incomplete blocks found at the journal's end at the start; never acknowledged.", {},
                      survey.torn_blocks);
   exposition.counter("wellhead_journal_torn_bytes_total", "Their bytes.", {}, survey.torn_bytes);
-  exposition.counter(
-      "wellhead_journal_damaged_sections_total",
-      "Sections of acknowledged blocks found damaged at the start and set aside in quarantine.", {},
-      survey.lost.size());
+  exposition.counter("wellhead_journal_damaged_sections_total",
+                     "Sections of acknowledged blocks found damaged and set aside in quarantine.", {},
+                     journal.lost.size());
   exposition.counter("wellhead_journal_lost_rows_total",
                      "Acknowledged rows in them, as far as their headers tell.", {}, lost_rows);
 }
@@ -54,7 +53,7 @@ void add_writer(Exposition& exposition, const JournalWriterReading& writer) {
                    "1 after a failed write, until an operator sends HUP or restarts; nothing is taken.",
                    label, writer.latched ? 1 : 0);
   exposition.gauge("wellhead_journal_full", "1 while there is no room for another block; nothing is taken.",
-                   label, !writer.latched && !writer.problem.empty() ? 1 : 0);
+                   label, writer.full ? 1 : 0);
 }
 
 }  // namespace
@@ -63,7 +62,7 @@ void add_journal_metrics(Exposition& exposition, const NodeView& node) {
   const std::optional<JournalReading> journal = node.journal();
   if (!journal) return;
   add_usage(exposition, *journal);
-  add_survey(exposition, *journal->survey);
+  add_damage(exposition, *journal);
   const auto latency = std::make_unique<Histogram>();
   for (const JournalWriterReading& writer : journal->writers) {
     add_writer(exposition, writer);

@@ -93,16 +93,15 @@ TEST_F(MetricsTest, TheJournalIsShownWhereThereIsOne) {
   JournalSurvey survey;
   survey.torn_blocks = 2;
   survey.torn_bytes = 8'192;
-  survey.lost = {{{1, 0, 0}, 4, 17}, {{1, 0, 1}, 0, 0}};
+  const std::vector<LostRows> lost{{{1, 0, 0}, 4, 17}, {{1, 0, 1}, 0, 0}};
   const auto writers = std::make_unique<JournalWriterStats[]>(2);
   writers[0].blocks.add(3);
   writers[1].blocks.add(4);
   writers[1].write_us.record(90);
-  node_.journal_reading = {5,
-                           {6, 7'000, 2, 9'000},
-                           &survey,
-                           11,
-                           {{0, true, "Broken.", &writers[0]}, {1, false, "Full.", &writers[1]}}};
+  node_.journal_reading = {
+      5,       {6, 7'000, 2, 9'000},
+      &survey, lost,
+      11,      {{0, true, false, "Broken.", &writers[0]}, {1, false, true, "Full.", &writers[1]}}};
   const std::vector<Sample> samples = parse(render_metrics(node_, "1"));
   const std::map<std::string, double> wanted{{"wellhead_journal_epoch", 5},
                                              {"wellhead_journal_bytes", 7'000},

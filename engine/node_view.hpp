@@ -32,6 +32,7 @@ struct ShardReading {
 struct JournalWriterReading {
   std::uint32_t reactor;
   bool latched;
+  bool full;
   std::string problem;  // a sentence; empty while records are taken
   const JournalWriterStats* stats;
 };
@@ -40,6 +41,7 @@ struct JournalReading {
   std::uint32_t epoch;
   Journal::Usage usage;
   const JournalSurvey* survey;
+  std::vector<LostRows> lost;  // the survey's, and what was found damaged since
   std::uint64_t segments_trimmed;
   std::vector<JournalWriterReading> writers;
 };
