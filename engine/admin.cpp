@@ -53,6 +53,38 @@ std::string shards_json(const std::vector<ShardReading>& shards) {
   return list + ']';
 }
 
+// The first writer that takes nothing; null where all do.
+const JournalWriterReading* stuck_writer(const JournalReading& journal) {
+  const auto stuck = std::ranges::find_if(journal.writers, [](const JournalWriterReading& writer) {
+    return writer.latched || !writer.problem.empty();
+  });
+  return stuck == journal.writers.end() ? nullptr : &*stuck;
+}
+
+std::string journal_json(const JournalReading& journal) {
+  const JournalWriterReading* stuck = stuck_writer(journal);
+  JsonObject object;
+  object.text("state", stuck == nullptr ? "writable"
+                       : stuck->latched ? "latched"
+                       : stuck->full    ? "full"
+                                        : "not_ready");
+  object.raw("bytes", std::to_string(journal.usage.bytes));
+  object.raw("bytes_max", std::to_string(journal.usage.bytes_max));
+  if (stuck != nullptr) object.text("problem", stuck->problem);
+  return std::move(object).done();
+}
+
+std::string_view status_of(const NodeView& node, const std::vector<ShardReading>& shards,
+                           const std::optional<JournalReading>& journal) {
+  if (node.stopping()) return "stopping";
+  if (!node.started()) return "starting";
+  if (journal && stuck_writer(*journal) != nullptr) return "not_ready";
+  const bool all_commit =
+      std::ranges::all_of(shards, [](const ShardReading& shard) { return shard.state == ShardState::ready; });
+  if (all_commit) return "ready";
+  return journal ? "degraded" : "not_ready";
+}
+
 constexpr std::array<std::string_view, 5> paths{"/", "/health/live", "/health/ready", "/health/startup",
                                                 "/metrics"};
 
@@ -92,14 +124,13 @@ HttpReply AdminHandler::startup() const {
 
 HttpReply AdminHandler::ready() const {
   const std::vector<ShardReading> shards = node_.shards();
-  std::string status = "ready";
-  for (const ShardReading& shard : shards) {
-    if (shard.state != ShardState::ready) status = "not_ready";
-  }
-  if (!node_.started()) status = "starting";
-  if (node_.stopping()) status = "stopping";
-  return json_reply(status == "ready" ? 200 : 503,
-                    std::move(JsonObject().text("status", status).raw("shards", shards_json(shards))).done());
+  const std::optional<JournalReading> journal = node_.journal();
+  const std::string_view status = status_of(node_, shards, journal);
+  JsonObject object;
+  object.text("status", status);
+  if (journal) object.raw("journal", journal_json(*journal));
+  object.raw("shards", shards_json(shards));
+  return json_reply(status == "ready" || status == "degraded" ? 200 : 503, std::move(object).done());
 }
 
 HttpReply AdminHandler::metrics() const {

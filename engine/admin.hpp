@@ -20,7 +20,10 @@ struct AdminDirectory {
 
 // /health/live     200 while the process answers at all
 // /health/startup  200 once every listener is served
-// /health/ready    200 while every shard can commit and the node is not stopping; else 503 with the reason
+// /health/ready    200 while records are taken: with a journal while that is writable ("degraded" where a
+// shard
+//                  cannot commit and the journal has to bridge it), without one while every shard can commit.
+//                  Else, and from the first TERM on, 503 with the reason
 // /metrics         Prometheus' text format
 // /                what this is and where things are
 class AdminHandler final : public HttpHandler {

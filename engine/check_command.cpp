@@ -1,12 +1,14 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <iostream>
 
 #include "engine/commands.hpp"
 #include "engine/config_check.hpp"
 #include "engine/cores.hpp"
 #include "engine/exit_codes.hpp"
+#include "engine/journal_check.hpp"
 #include "sink/catalog.hpp"
 #include "sink/pg_database.hpp"
 
@@ -37,6 +39,15 @@ int check_database(const LoadedConfig& loaded) {
   return exit_ok;
 }
 
+int check_journal_directory(const Config& config) {
+  if (!config.journal.enabled) return exit_ok;
+  const JournalCheck found = check_journal(config);
+  for (const std::string& problem : found.problems) std::cout << "journal: " << problem << '\n';
+  if (!found.problems.empty()) return exit_failed;
+  std::cout << "journal: " << found.state << '\n';
+  return exit_ok;
+}
+
 int check(const CheckArguments& arguments) {
   if (arguments.list_keys) {
     std::cout << print_reference();
@@ -52,15 +63,16 @@ int check(const CheckArguments& arguments) {
   const ThreadCounts threads = thread_counts(loaded->config, usable_cores());
   std::cout << fmt::format("configuration: good (streams: {}, reactors: {}, shards: {}, cores: {})\n",
                            loaded->config.streams.size(), threads.reactors, threads.shards, usable_cores());
-  if (arguments.offline || loaded->config.sink != "postgres") return exit_ok;
-  return check_database(*loaded);
+  const int journal = check_journal_directory(loaded->config);
+  if (arguments.offline || loaded->config.sink != "postgres") return journal;
+  return std::max(journal, check_database(*loaded));
 }
 
 }  // namespace
 
 void add_check_command(CLI::App& app, const CommandChosen& chosen) {
-  CLI::App* command =
-      app.add_subcommand("check", "Checks the configuration, and the database's tables against it");
+  CLI::App* command = app.add_subcommand(
+      "check", "Checks the configuration, the journal's directory, and the database's tables");
   const auto arguments = std::make_shared<CheckArguments>();
   arguments->config.add_to(*command, true);
   command->add_flag("--print-config", arguments->print_config,

@@ -10,21 +10,27 @@
 #include <expected>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "codec/decoder.hpp"
 #include "codec/schema.hpp"
 #include "engine/config_values.hpp"
+#include "journal/journal.hpp"
 #include "net/reactor.hpp"
 #include "sink/shard.hpp"
 
 namespace wellhead {
 
+// The word of keys that follow from others where nothing else is said.
+inline constexpr std::string_view automatic = "automatic";
+
 struct DatabaseConfig {
-  std::string url;       // libpq URI or key=value string; empty: the PG* variables
-  std::string url_file;  // holds the URL instead
-  std::string synchronous_commit = "on";
+  std::string url;                            // libpq URI or key=value string; empty: the PG* variables
+  std::string url_file;                       // holds the URL instead
+  std::string synchronous_commit{automatic};  // with a journal off, without one on
+  std::chrono::milliseconds flush_interval{1'000};
   std::chrono::milliseconds connect_timeout{5'000};
   std::chrono::milliseconds statement_timeout{60'000};
 };
@@ -35,6 +41,13 @@ struct DeadLetterConfig {
   std::uint32_t per_request_max = 1'000;        // rows; 0: none
 };
 
+struct JournalConfig {
+  bool enabled = true;
+  std::string directory = "/var/lib/wellhead/journal";
+  std::string direct = "preferred";
+  JournalOptions limits;  // only what keys set: sizes, times, accept_damage
+};
+
 struct Config {
   std::string node_id;  // never empty once loaded
   std::uint32_t reactors = 0;
@@ -43,9 +56,11 @@ struct Config {
   std::chrono::milliseconds drain_timeout{30'000};
 
   Endpoint http{"127.0.0.1", 8080};
+  std::string http_ack{automatic};  // with a journal journal, without one commit
   Endpoint ndjson{"127.0.0.1", 9090};
   std::string ndjson_stream = "telemetry";
   bool ndjson_acknowledge = false;
+  std::string ndjson_ack{automatic};
   Endpoint admin{"127.0.0.1", 9464};
 
   NetLimits net;
@@ -53,6 +68,7 @@ struct Config {
   std::uint64_t batch_bytes = 256U << 10;
   std::uint64_t pipeline_memory = 128U << 20;
   FlushOptions flush;
+  JournalConfig journal;
   std::string sink = "postgres";
   DatabaseConfig database;
   DeadLetterConfig dead_letter;

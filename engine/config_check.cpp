@@ -15,19 +15,28 @@ namespace wellhead {
 namespace {
 
 constexpr std::size_t streams_max = 4'096;  // RowHeader::stream has 16 bits; far above any real node
-// Each shard may have one batch being filled and one on its way.
+// Each shard may have one batch being filled and one on its way; with a journal another one being written.
 constexpr std::uint32_t batches_per_shard_min = 2;
+constexpr std::uint32_t batches_per_shard_with_journal_min = 3;
+// Each reactor writes one segment, has the next ready, and needs room for what is still to be flushed.
+constexpr std::uint64_t segments_per_reactor_min = 3;
 
 class Checker {
  public:
   Checker(LoadedConfig& loaded, const std::vector<PlacedStream>& streams, ConfigErrors& errors)
-      : loaded_(loaded), config_(loaded.config), streams_(streams), errors_(errors) {}
+      : loaded_(loaded),
+        config_(loaded.config),
+        threads_(thread_counts(loaded.config, usable_cores())),
+        streams_(streams),
+        errors_(errors) {}
 
   void run() {
     check_listeners();
     check_buffers();
     check_streams();
     check_pipeline();
+    if (config_.journal.enabled) check_journal();
+    check_acknowledgements();
     check_database();
   }
 
@@ -110,13 +119,75 @@ class Checker {
   }
 
   void check_pipeline() {
-    const std::uint32_t shards = thread_counts(config_, usable_cores()).shards;
-    const std::uint32_t least = shards * batches_per_shard_min;
+    const std::uint32_t shards = threads_.shards;
+    const std::uint32_t least =
+        shards * (config_.journal.enabled ? batches_per_shard_with_journal_min : batches_per_shard_min);
     if (batches_per_reactor(config_) < least)
       add("pipeline.memory",
           fmt::format("is too little for {} shards: it must hold {} batches of {} each, {} in all", shards,
                       least, format_size(config_.batch_bytes),
                       format_size(std::uint64_t{least} * config_.batch_bytes)));
+  }
+
+  void check_journal() {
+    const JournalOptions& limits = config_.journal.limits;
+    if (config_.journal.directory.empty())
+      add("journal.dir", "names no directory; give it one, or set journal.enabled to false");
+    if (limits.segment_bytes % Batch::alignment != 0)
+      add("journal.segment_bytes", "is not a multiple of 4KiB");
+    if (limits.block_bytes_max % Batch::alignment != 0)
+      add("journal.block_bytes_max", "is not a multiple of 4KiB");
+    check_block();
+    check_journal_size();
+  }
+
+  void check_block() {
+    const std::uint64_t segment = config_.journal.limits.segment_bytes;
+    const std::uint64_t block = config_.journal.limits.block_bytes_max;
+    const std::uint64_t block_max =
+        segment - std::min<std::uint64_t>(segment, journal_format::segment_header_bytes);
+    if (block > block_max)
+      add("journal.block_bytes_max",
+          fmt::format("does not fit a segment; the most that journal.segment_bytes = \"{}\" allows is {}",
+                      format_size(segment), format_size(block_max)));
+    // One request may have a full batch and a row for every other shard, each in a section of its own.
+    const std::uint64_t block_min = config_.batch_bytes + std::uint64_t{threads_.shards} * Batch::alignment;
+    if (block < block_min)
+      add("journal.block_bytes_max",
+          fmt::format(
+              "is too little: it must hold a batch (pipeline.batch_bytes = \"{}\") and 4KiB for each of {} "
+              "shards, {} in all",
+              format_size(config_.batch_bytes), threads_.shards, format_size(block_min)));
+  }
+
+  void check_journal_size() {
+    const JournalOptions& limits = config_.journal.limits;
+    const std::uint64_t least = segments_per_reactor_min * threads_.reactors * limits.segment_bytes;
+    if (limits.bytes_max < least)
+      return add(
+          "journal.bytes_max",
+          fmt::format("is too little: it must hold {} segments of {} for each of {} reactors, {} in all",
+                      segments_per_reactor_min, format_size(limits.segment_bytes), threads_.reactors,
+                      format_size(least)));
+    // What is kept for a failover takes no new rows.
+    if (limits.keep_bytes > limits.bytes_max - least)
+      add("journal.keep_bytes",
+          fmt::format(
+              "leaves too little of journal.bytes_max = \"{}\" for new records; the most it allows is {}",
+              format_size(limits.bytes_max), format_size(limits.bytes_max - least)));
+  }
+
+  void check_acknowledgements() {
+    if (config_.journal.enabled) return;
+    constexpr std::string_view problem =
+        "needs a journal, and journal.enabled is false; set one of the two otherwise";
+    if (config_.http_ack == "journal") add("http.ack", problem);
+    if (config_.ndjson_ack == "journal") add("ndjson.ack", problem);
+    if (config_.sink == "postgres" && config_.database.synchronous_commit == "off")
+      loaded_.warnings.emplace_back(
+          "database.synchronous_commit is \"off\" and there is no journal: a crash of the database loses "
+          "records that "
+          "were acknowledged just before it.");
   }
 
   void check_database() {
@@ -134,6 +205,7 @@ class Checker {
 
   LoadedConfig& loaded_;
   const Config& config_;
+  const ThreadCounts threads_;
   const std::vector<PlacedStream>& streams_;
   ConfigErrors& errors_;
 };
@@ -145,12 +217,37 @@ ThreadCounts thread_counts(const Config& config, std::uint32_t cores) {
           config.shards != 0 ? config.shards : automatic_shards(cores)};
 }
 
+bool acknowledges_from_journal(const Config& config, std::string_view ack) noexcept {
+  return config.journal.enabled && ack != "commit";
+}
+
+JournalOptions journal_options(const Config& config, const ThreadCounts& threads) {
+  JournalOptions options = config.journal.limits;
+  options.node_id = config.node_id;
+  options.reactors = threads.reactors;
+  options.shards = threads.shards;
+  options.batch_bytes = config.batch_bytes;
+  options.direct = config.journal.direct == "required" ? DirectIo::required
+                   : config.journal.direct == "off"    ? DirectIo::off
+                                                       : DirectIo::preferred;
+  return options;
+}
+
 PostgresOptions postgres_options(const Config& config) {
+  const std::string_view follows = config.journal.enabled ? "off" : "on";
+  const std::string& given = config.database.synchronous_commit;
   return {.connection = config.database.url,
           .node_id = config.node_id,
-          .synchronous_commit = config.database.synchronous_commit,
+          .synchronous_commit = given == automatic ? std::string(follows) : given,
           .connect_timeout = config.database.connect_timeout,
           .statement_timeout = config.database.statement_timeout};
+}
+
+FlushOptions flush_options(const Config& config) {
+  FlushOptions options = config.flush;
+  options.flush_interval = config.database.flush_interval;
+  options.batch_bytes = config.batch_bytes;
+  return options;
 }
 
 std::uint32_t batches_per_reactor(const Config& config) noexcept {

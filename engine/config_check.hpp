@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/config.hpp"
@@ -20,6 +21,14 @@ struct ThreadCounts {
 [[nodiscard]] ThreadCounts thread_counts(const Config& config, std::uint32_t cores);
 
 [[nodiscard]] PostgresOptions postgres_options(const Config& config);
+
+// Whether a listener whose key says `ack` acknowledges from the journal, and not only after the commit.
+[[nodiscard]] bool acknowledges_from_journal(const Config& config, std::string_view ack) noexcept;
+
+// What the keys say of the journal, with what follows from others; the catalog is left to the caller.
+[[nodiscard]] JournalOptions journal_options(const Config& config, const ThreadCounts& threads);
+
+[[nodiscard]] FlushOptions flush_options(const Config& config);
 
 // Batches each reactor may own.
 [[nodiscard]] std::uint32_t batches_per_reactor(const Config& config) noexcept;

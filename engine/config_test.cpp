@@ -173,9 +173,85 @@ TEST_F(ConfigTest, ValuesThatDoNotFitOneAnotherAreRefused) {
             "telemetry, "
             "esp_telemetry, diagnostic_results.");
   EXPECT_EQ(error_of("[server]\nshards = 8\n[pipeline]\nmemory = \"1MiB\"\n"),
-            "wellhead.toml:4:10: pipeline.memory = \"1MiB\" is too little for 8 shards: it must hold 16 "
+            "wellhead.toml:4:10: pipeline.memory = \"1MiB\" is too little for 8 shards: it must hold 24 "
             "batches of 256KiB "
-            "each, 4MiB in all.");
+            "each, 6MiB in all.");
+}
+
+TEST_F(ConfigTest, WhatTheJournalNeedsToWorkIsChecked) {
+  EXPECT_EQ(error_of("[journal]\nblock_bytes_max = \"64MiB\"\n"),
+            "wellhead.toml:2:19: journal.block_bytes_max = \"64MiB\" does not fit a segment; the most that "
+            "journal.segment_bytes = \"64MiB\" allows is 65532KiB.");
+  EXPECT_EQ(error_of("[server]\nshards = 2\n[journal]\nblock_bytes_max = \"256KiB\"\n"),
+            "wellhead.toml:4:19: journal.block_bytes_max = \"256KiB\" is too little: it must hold a batch "
+            "(pipeline.batch_bytes = \"256KiB\") and 4KiB for each of 2 shards, 264KiB in all.");
+  EXPECT_EQ(
+      error_of("[server]\nreactors = 2\n[journal]\nbytes_max = \"256MiB\"\nkeep_bytes = 0\n"),
+      "wellhead.toml:4:13: journal.bytes_max = \"256MiB\" is too little: it must hold 3 segments of 64MiB "
+      "for each of 2 reactors, 384MiB in all.");
+  EXPECT_EQ(
+      error_of("[server]\nreactors = 1\n[journal]\nkeep_bytes = \"4GiB\"\n"),
+      "wellhead.toml:4:14: journal.keep_bytes = \"4GiB\" leaves too little of journal.bytes_max = \"4GiB\" "
+      "for new records; the most it allows is 3904MiB.");
+  EXPECT_EQ(error_of("[journal]\nsegment_bytes = \"67108865B\"\n"),
+            "wellhead.toml:2:17: journal.segment_bytes = \"67108865B\" is not a multiple of 4KiB.");
+  EXPECT_EQ(
+      error_of("[journal]\ndir = \"\"\n"),
+      "wellhead.toml:2:7: journal.dir = \"\" names no directory; give it one, or set journal.enabled to "
+      "false.");
+}
+
+TEST_F(ConfigTest, AJournalThatIsOffNeedNotFit) {
+  EXPECT_TRUE(load_file("[journal]\nenabled = false\nblock_bytes_max = \"1GiB\"\ndir = \"\"\n"));
+}
+
+TEST_F(ConfigTest, AcknowledgementsAndCommitsFollowTheJournalUnlessTheyAreSet) {
+  const auto with = load_file("");
+  ASSERT_TRUE(with);
+  EXPECT_TRUE(acknowledges_from_journal(with->config, with->config.http_ack));
+  EXPECT_EQ(postgres_options(with->config).synchronous_commit, "off");
+  EXPECT_TRUE(with->warnings.empty());
+  const auto without = load_file("[journal]\nenabled = false\n");
+  ASSERT_TRUE(without);
+  EXPECT_FALSE(acknowledges_from_journal(without->config, without->config.ndjson_ack));
+  EXPECT_EQ(postgres_options(without->config).synchronous_commit, "on");
+  const auto set = load_file("[http]\nack = \"commit\"\n[database]\nsynchronous_commit = \"local\"\n");
+  ASSERT_TRUE(set);
+  EXPECT_FALSE(acknowledges_from_journal(set->config, set->config.http_ack));
+  EXPECT_TRUE(acknowledges_from_journal(set->config, set->config.ndjson_ack));
+  EXPECT_EQ(postgres_options(set->config).synchronous_commit, "local");
+}
+
+TEST_F(ConfigTest, AcknowledgingFromAJournalThatIsOffIsRefused) {
+  EXPECT_EQ(
+      error_of("[journal]\nenabled = false\n[ndjson]\nack = \"journal\"\n"),
+      "wellhead.toml:4:7: ndjson.ack = \"journal\" needs a journal, and journal.enabled is false; set one of "
+      "the two otherwise.");
+}
+
+TEST_F(ConfigTest, AsynchronousCommitsWithoutAJournalAreWarnedOf) {
+  const auto loaded = load_file("[journal]\nenabled = false\n[database]\nsynchronous_commit = \"off\"\n");
+  ASSERT_TRUE(loaded);
+  ASSERT_EQ(loaded->warnings.size(), 1U);
+  EXPECT_TRUE(
+      loaded->warnings.front().starts_with("database.synchronous_commit is \"off\" and there is no journal"));
+}
+
+TEST_F(ConfigTest, TheJournalIsOpenedWithWhatTheKeysSay) {
+  const auto loaded = load_file(
+      "[node]\nid = \"north-7\"\n[pipeline]\nbatch_bytes = \"128KiB\"\n[journal]\ndirect = \"required\"\n"
+      "segment_bytes = \"32MiB\"\nblock_bytes_max = \"16MiB\"\nkeep_time = \"1m\"\naccept_damage = true\n");
+  ASSERT_TRUE(loaded) << testing::PrintToString(loaded.error());
+  const JournalOptions options = journal_options(loaded->config, {3, 5});
+  EXPECT_EQ(options.node_id, "north-7");
+  EXPECT_EQ(options.reactors, 3U);
+  EXPECT_EQ(options.shards, 5U);
+  EXPECT_EQ(options.batch_bytes, 128U << 10);
+  EXPECT_EQ(options.segment_bytes, 32U << 20);
+  EXPECT_EQ(options.block_bytes_max, 16U << 20);
+  EXPECT_EQ(options.keep_time, std::chrono::minutes(1));
+  EXPECT_EQ(options.direct, DirectIo::required);
+  EXPECT_TRUE(options.accept_damage);
 }
 
 TEST_F(ConfigTest, ANodeWithoutAListenerIsRefused) {

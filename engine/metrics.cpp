@@ -1,95 +1,15 @@
 #include "engine/metrics.hpp"
 
-#include <prometheus/metric_family.h>
-#include <prometheus/text_serializer.h>
-
-#include <map>
 #include <memory>
-#include <numeric>
-#include <span>
 #include <string_view>
-#include <utility>
-#include <vector>
 
-#include "base/histogram.hpp"
+#include "engine/exposition.hpp"
+#include "engine/metrics_journal.hpp"
 #include "engine/process_stats.hpp"
+#include "engine/record_account.hpp"
 
 namespace wellhead {
 namespace {
-
-using Labels = std::vector<prometheus::ClientMetric::Label>;
-using prometheus::MetricFamily;
-using prometheus::MetricType;
-
-constexpr int account_attempts_max = 16;
-
-// Upper bounds of the histograms' buckets, in the unit they are recorded in.
-constexpr std::array<std::uint64_t, 18> latency_bounds_us{
-    100,     250,     500,     1'000,     2'500,     5'000,     10'000,     25'000,     50'000,
-    100'000, 250'000, 500'000, 1'000'000, 2'500'000, 5'000'000, 10'000'000, 30'000'000, 60'000'000};
-constexpr std::array<std::uint64_t, 12> rows_bounds{1,     10,     50,     100,    500,     1'000,
-                                                    5'000, 10'000, 25'000, 50'000, 100'000, 200'000};
-
-// Gathers families in the order they are first named.
-class Exposition {
- public:
-  void add(std::string_view name, std::string_view help, MetricType type, Labels labels, double value) {
-    prometheus::ClientMetric metric;
-    metric.label = std::move(labels);
-    if (type == MetricType::Counter)
-      metric.counter.value = value;
-    else
-      metric.gauge.value = value;
-    family(name, help, type).metric.push_back(std::move(metric));
-  }
-
-  void counter(std::string_view name, std::string_view help, Labels labels, std::uint64_t value) {
-    add(name, help, MetricType::Counter, std::move(labels), static_cast<double>(value));
-  }
-
-  void gauge(std::string_view name, std::string_view help, Labels labels, double value) {
-    add(name, help, MetricType::Gauge, std::move(labels), value);
-  }
-
-  // `per_unit` recorded units make an exported one: dividing by it gives bounds that print as they are meant.
-  void histogram(std::string_view name, std::string_view help, const Histogram& values,
-                 std::span<const std::uint64_t> bounds, double per_unit) {
-    prometheus::ClientMetric metric;
-    // The total is counted from the same buckets, in the same pass: a record() in between must not show as a
-    // bucket above the total.
-    std::uint64_t cumulative = 0;
-    std::size_t bucket = 0;
-    for (const std::uint64_t bound : bounds) {
-      for (const std::size_t last = Histogram::bucket_of(bound); bucket <= last; ++bucket)
-        cumulative += values.count_in(bucket);
-      metric.histogram.bucket.push_back({cumulative, static_cast<double>(bound) / per_unit});
-    }
-    for (; bucket < Histogram::bucket_count; ++bucket) cumulative += values.count_in(bucket);
-    metric.histogram.sample_count = cumulative;
-    metric.histogram.sample_sum = static_cast<double>(values.sum()) / per_unit;
-    family(name, help, MetricType::Histogram).metric.push_back(std::move(metric));
-  }
-
-  [[nodiscard]] std::string text() const { return prometheus::TextSerializer().Serialize(families_); }
-
- private:
-  MetricFamily& family(std::string_view name, std::string_view help, MetricType type) {
-    const auto [position, added] = positions_.try_emplace(std::string(name), families_.size());
-    if (added) families_.push_back({std::string(name), std::string(help), type, {}});
-    return families_[position->second];
-  }
-
-  std::vector<MetricFamily> families_;
-  std::map<std::string, std::size_t> positions_;
-};
-
-// One plain counter of a structure: its member, its name, its meaning.
-template <typename Stats>
-struct CounterRow {
-  Counter Stats::* member;
-  std::string_view name;
-  std::string_view help;
-};
 
 constexpr std::array<CounterRow<ReactorStats>, 7> reactor_counters{{
     {&ReactorStats::connections_accepted, "wellhead_connections_accepted_total", "Connections taken."},
@@ -124,12 +44,19 @@ constexpr std::array<LimitRow, 13> limit_counters{{
     {&ReactorStats::receive_buffer_exhaustions, "receive_buffers"},
 }};
 
-constexpr std::array<CounterRow<ShardStats>, 9> shard_counters{{
+constexpr std::array<CounterRow<ShardStats>, 13> shard_counters{{
     {&ShardStats::rows_committed, "wellhead_shard_rows_committed_total", "Rows committed."},
     {&ShardStats::rows_refused, "wellhead_shard_rows_refused_total",
      "Rows the database refused for their data."},
     {&ShardStats::rows_abandoned, "wellhead_shard_rows_abandoned_total",
-     "Rows that were not committed when the node stopped; never acknowledged."},
+     "Rows that were not committed when the node stopped and that no journal holds; never acknowledged."},
+    {&ShardStats::rows_recovered, "wellhead_shard_rows_recovered_total",
+     "Of the rows committed and refused, those that earlier runs left in the journal."},
+    {&ShardStats::rows_replayed, "wellhead_shard_rows_replayed_total", "Rows read back from the journal."},
+    {&ShardStats::rows_rewound, "wellhead_shard_rows_rewound_total",
+     "Rows read back because the database forgot their commit (a crash, or a failover)."},
+    {&ShardStats::synchronous_flushes, "wellhead_shard_synchronous_flushes_total",
+     "Commits that the database cannot forget, nor any before them."},
     {&ShardStats::bytes_committed, "wellhead_shard_committed_bytes_total", "COPY bytes committed."},
     {&ShardStats::flushes, "wellhead_shard_flushes_total", "Flushes committed."},
     {&ShardStats::flushes_retried, "wellhead_shard_flushes_retried_total", "Flushes that were tried again."},
@@ -140,33 +67,46 @@ constexpr std::array<CounterRow<ShardStats>, 9> shard_counters{{
 }};
 
 void add_account(Exposition& exposition, const NodeView& node) {
-  RecordAccount total;
-  std::uint64_t exhaustions = 0;
-  for (const ReactorReading& reactor : node.reactors()) {
-    if (reactor.intake == nullptr) continue;
-    total.add(read_account(*reactor.intake));
-    exhaustions += reactor.intake->batch_exhaustions.value();
-  }
+  const RecordAccount account = read_account(node);
   exposition.counter("wellhead_records_received_total", "Records taken from clients' requests.", {},
-                     total.received);
+                     account.received);
+  exposition.counter("wellhead_records_recovered_total",
+                     "Records of earlier runs that were in the journal and not in the database.", {},
+                     account.recovered);
   exposition.counter("wellhead_records_committed_total", "Records committed in the database.", {},
-                     total.committed);
-  exposition.gauge("wellhead_records_queued", "Records taken whose fate is not known yet.", {},
-                   static_cast<double>(total.queued));
+                     account.committed);
+  exposition.gauge("wellhead_records_queued",
+                   "Records taken that are not in the database yet: on their way, or in the journal.", {},
+                   static_cast<double>(account.queued));
   for (std::size_t code = 0; code < record_error_code_count; ++code)
     exposition.counter("wellhead_records_rejected_total", "Records refused, by the code the client was told.",
                        {{"code", std::string(to_string(static_cast<RecordErrorCode>(code)))}},
-                       total.rejected[code]);
-  exposition.counter("wellhead_records_quarantined_total", "Records put into the dead-letter table.", {}, 0);
-  exposition.counter("wellhead_records_duplicate_total", "Records recognized as repeated.", {}, 0);
-  exposition.counter("wellhead_records_abandoned_total",
-                     "Records not committed when the node stopped; never acknowledged.", {}, total.abandoned);
+                       account.rejected[code]);
+  exposition.counter("wellhead_records_quarantined_total",
+                     "Records acknowledged and then refused by the database for their data.", {},
+                     account.quarantined);
+  exposition.counter("wellhead_records_duplicate_total", "Records recognized as repeated.", {},
+                     account.duplicate);
+  exposition.counter(
+      "wellhead_records_abandoned_total",
+      "Records neither durable nor committed when the journal failed or the node stopped; never "
+      "acknowledged.",
+      {}, account.abandoned);
   exposition.gauge("wellhead_records_unaccounted",
-                   "Received minus all the others. Anything but 0 is a fault of the node.", {},
-                   static_cast<double>(total.unaccounted()));
+                   "Received and recovered less all the others. Anything but 0 is a fault of the node.", {},
+                   static_cast<double>(account.unaccounted));
+}
+
+void add_intake(Exposition& exposition, const ReactorReading& reactor) {
+  if (reactor.intake == nullptr) return;
   exposition.counter("wellhead_pipeline_exhaustions_total",
                      "Requests that found no free memory in the pipeline (pipeline.memory) and had to wait.",
-                     {}, exhaustions);
+                     {{"reactor", reactor.name}}, reactor.intake->batch_exhaustions.value());
+  exposition.counter("wellhead_records_durable_total", "Records made durable in the journal.",
+                     {{"reactor", reactor.name}}, reactor.intake->records_durable.value());
+  exposition.counter("wellhead_batches_spilled_total",
+                     "Batches left to the journal, since their shard is behind; it reads them back.",
+                     {{"reactor", reactor.name}}, reactor.intake->batches_spilled.value());
 }
 
 void add_replies(Exposition& exposition, const ReactorReading& reactor) {
@@ -182,11 +122,10 @@ void add_replies(Exposition& exposition, const ReactorReading& reactor) {
 void add_reactors(Exposition& exposition, const NodeView& node) {
   const auto latency = std::make_unique<Histogram>();
   for (const ReactorReading& reactor : node.reactors()) {
-    const Labels label{{"reactor", reactor.name}};
+    const MetricLabels label{{"reactor", reactor.name}};
     exposition.gauge("wellhead_connections_open", "Connections open now.", label,
                      static_cast<double>(reactor.stats->connections_open.value()));
-    for (const auto& row : reactor_counters)
-      exposition.counter(row.name, row.help, label, (reactor.stats->*row.member).value());
+    exposition.counters<ReactorStats>(reactor_counters, label, *reactor.stats);
     for (const LimitRow& row : limit_counters)
       exposition.counter("wellhead_limit_hits_total",
                          "How often a configured limit was hit, by its key in [limits].",
@@ -198,6 +137,7 @@ void add_reactors(Exposition& exposition, const NodeView& node) {
     exposition.counter("wellhead_malformed_requests_total", "", {{"reactor", reactor.name}, {"part", "body"}},
                        reactor.stats->malformed_bodies.value());
     add_replies(exposition, reactor);
+    add_intake(exposition, reactor);
     latency->merge(reactor.stats->request_us);
   }
   exposition.histogram("wellhead_request_duration_seconds",
@@ -217,9 +157,14 @@ void add_shards(Exposition& exposition, const NodeView& node) {
   const auto latency = std::make_unique<Histogram>();
   const auto rows = std::make_unique<Histogram>();
   for (const ShardReading& shard : node.shards()) {
-    const Labels label{{"shard", std::to_string(shard.index)}};
-    for (const auto& row : shard_counters)
-      exposition.counter(row.name, row.help, label, (shard.stats->*row.member).value());
+    const MetricLabels label{{"shard", std::to_string(shard.index)}};
+    exposition.counters<ShardStats>(shard_counters, label, *shard.stats);
+    exposition.gauge("wellhead_shard_lag_batches", "Batches durable in the journal and not committed.", label,
+                     static_cast<double>(shard.lag_batches));
+    exposition.gauge(
+        "wellhead_shard_unflushed_batches",
+        "Batches committed that a crash of the database could make it forget; the journal keeps them.", label,
+        static_cast<double>(shard.unflushed_batches));
     add_shard_state(exposition, shard);
     latency->merge(shard.stats->flush_us);
     rows->merge(shard.stats->flush_rows);
@@ -232,8 +177,8 @@ void add_shards(Exposition& exposition, const NodeView& node) {
 // Names as Prometheus' own client libraries use them, so that existing dashboards work.
 void add_process(Exposition& exposition, const std::string& version) {
   const ProcessStats process = read_process_stats();
-  exposition.add("process_cpu_seconds_total", "User and system time in seconds.", MetricType::Counter, {},
-                 process.cpu_seconds);
+  exposition.counter_of_seconds("process_cpu_seconds_total", "User and system time in seconds.",
+                                process.cpu_seconds);
   exposition.gauge("process_resident_memory_bytes", "Resident memory.", {},
                    static_cast<double>(process.resident_bytes));
   exposition.gauge("process_virtual_memory_bytes", "Virtual memory.", {},
@@ -249,51 +194,14 @@ void add_process(Exposition& exposition, const std::string& version) {
                    {{"version", version}, {"compiler", "gcc " __VERSION__}}, 1);
 }
 
-RecordAccount read_once(const IntakeStats& stats) {
-  RecordAccount account;
-  account.received = stats.records_received.value();
-  account.committed = stats.records_accepted.value();
-  account.abandoned = stats.records_abandoned.value();
-  account.queued = stats.records_pending.value();
-  for (std::size_t code = 0; code < record_error_code_count; ++code)
-    account.rejected[code] = stats.records_rejected[code].value();
-  return account;
-}
-
 }  // namespace
-
-std::uint64_t RecordAccount::rejected_count() const noexcept {
-  return std::accumulate(rejected.begin(), rejected.end(), std::uint64_t{0});
-}
-
-std::int64_t RecordAccount::unaccounted() const noexcept {
-  return static_cast<std::int64_t>(received) - static_cast<std::int64_t>(committed) - queued -
-         static_cast<std::int64_t>(rejected_count()) - static_cast<std::int64_t>(abandoned);
-}
-
-void RecordAccount::add(const RecordAccount& other) noexcept {
-  received += other.received;
-  committed += other.committed;
-  abandoned += other.abandoned;
-  queued += other.queued;
-  for (std::size_t code = 0; code < record_error_code_count; ++code) rejected[code] += other.rejected[code];
-}
-
-RecordAccount read_account(const IntakeStats& stats) {
-  RecordAccount account = read_once(stats);
-  for (int attempt = 0; attempt < account_attempts_max; ++attempt) {
-    const RecordAccount again = read_once(stats);
-    if (again == account && again.unaccounted() == 0) break;
-    account = again;
-  }
-  return account;
-}
 
 std::string render_metrics(const NodeView& node, const std::string& version) {
   Exposition exposition;
   add_account(exposition, node);
   add_reactors(exposition, node);
   add_shards(exposition, node);
+  add_journal_metrics(exposition, node);
   exposition.gauge("wellhead_stopping", "1 from the first TERM on.", {}, node.stopping() ? 1 : 0);
   add_process(exposition, version);
   return exposition.text();

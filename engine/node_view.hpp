@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "journal/journal.hpp"
 #include "net/intake.hpp"
 #include "net/reactor_stats.hpp"
 #include "sink/shard.hpp"
@@ -22,6 +24,26 @@ struct ShardReading {
   ShardState state;
   std::string problem;  // a sentence; empty where there is none
   const ShardStats* stats;
+  // Batches of its lanes, over all reactors and epochs: durable and not committed, committed and not flushed.
+  std::uint64_t lag_batches = 0;
+  std::uint64_t unflushed_batches = 0;
+};
+
+struct JournalWriterReading {
+  std::uint32_t reactor;
+  bool latched;
+  bool full;
+  std::string problem;  // a sentence; empty while records are taken
+  const JournalWriterStats* stats;
+};
+
+struct JournalReading {
+  std::uint32_t epoch;
+  Journal::Usage usage;
+  const JournalSurvey* survey;
+  std::vector<LostRows> lost;  // the survey's, and what was found damaged since
+  std::uint64_t segments_trimmed;
+  std::vector<JournalWriterReading> writers;
 };
 
 // Any thread. The pointers are valid as long as the view.
@@ -30,6 +52,8 @@ class NodeView {
   virtual ~NodeView() = default;
   [[nodiscard]] virtual std::vector<ReactorReading> reactors() const = 0;
   [[nodiscard]] virtual std::vector<ShardReading> shards() const = 0;
+  // None where the node runs without a journal.
+  [[nodiscard]] virtual std::optional<JournalReading> journal() const = 0;
   // True once every listener is served.
   [[nodiscard]] virtual bool started() const = 0;
   // True from the first TERM on.

@@ -12,7 +12,7 @@
 #include "engine/commands.hpp"
 #include "engine/cores.hpp"
 #include "engine/dead_letter_setup.hpp"
-#include "net/batching_intake.hpp"
+#include "net/receipt.hpp"
 #include "sink/null_committer.hpp"
 #include "sink/postgres_committer.hpp"
 
@@ -31,7 +31,7 @@ constexpr std::uint32_t admin_connections_max = 64;
 constexpr std::uint32_t admin_receive_buffer_bytes = 4U << 10;
 constexpr std::uint32_t admin_receive_buffers = 64;
 // Without a journal each process is a first run.
-constexpr std::uint32_t lanes_epoch = 1;
+constexpr std::uint32_t epoch_without_journal = 1;
 
 ListenerOptions listener(Protocol protocol, const Endpoint& endpoint) {
   ListenerOptions options;
@@ -47,6 +47,10 @@ NetLimits admin_limits(const NetLimits& limits) {
   admin.receive_buffer_bytes = admin_receive_buffer_bytes;
   admin.receive_buffers = admin_receive_buffers;
   return admin;
+}
+
+AckLevel ack_level(const Config& config, std::string_view ack) {
+  return acknowledges_from_journal(config, ack) ? AckLevel::journal : AckLevel::commit;
 }
 
 AdminDirectory directory_of(const Config& config) {
@@ -79,22 +83,32 @@ class Background {
 
 }  // namespace
 
-Pipeline::Pipeline(const LoadedConfig& loaded, const Clock& clock)
+Pipeline::Pipeline(const LoadedConfig& loaded, const ThreadCounts& threads, NodeJournal* journal,
+                   const Clock& clock)
     : loaded_(loaded),
       config_(loaded.config),
+      journal_(journal),
       clock_(clock),
-      threads_(thread_counts(loaded.config, usable_cores())),
+      threads_(threads),
+      owner_(journal != nullptr
+                 ? LaneOwner{journal->journal().id_text(), receipt_digest(journal->journal().id())}
+                 : LaneOwner{random_journal_id(), static_cast<std::uint32_t>(clock.wall_us())}),
+      lanes_(journal != nullptr
+                 ? std::make_unique<LaneBoard>(journal->journal().epoch(), threads.reactors, threads.shards,
+                                               journal->journal().survey().lanes)
+                 : std::make_unique<LaneBoard>(epoch_without_journal, threads.reactors, threads.shards,
+                                               std::span<const OldLane>{})),
+      receipts_(owner_.receipt_digest, *lanes_, refused_),
       processors_(allowed_processors()),
-      board_(lanes_epoch, threads_.reactors, threads_.shards, {}),
-      receipt_digest_(static_cast<std::uint32_t>(clock.wall_us())),
-      journal_id_(random_journal_id()),
       admin_handler_(*this, directory_of(loaded.config)) {}
 
 Pipeline::~Pipeline() = default;
 
 std::expected<std::unique_ptr<Pipeline>, std::string> Pipeline::create(const LoadedConfig& loaded,
+                                                                       const ThreadCounts& threads,
+                                                                       NodeJournal* journal,
                                                                        const Clock& clock) {
-  std::unique_ptr<Pipeline> pipeline(new Pipeline(loaded, clock));
+  std::unique_ptr<Pipeline> pipeline(new Pipeline(loaded, threads, journal, clock));
   pipeline->create_shards();
   if (const Outcome created = pipeline->create_reactors(); !created) return std::unexpected(created.error());
   if (const Outcome created = pipeline->create_admin(); !created) return std::unexpected(created.error());
@@ -107,16 +121,21 @@ void Pipeline::create_shards() {
   for (std::uint32_t reactor = 0; reactor < threads_.reactors; ++reactor)
     returns.push_back(returns_.emplace_back(std::make_unique<Mailbox>()).get());
   for (std::uint32_t shard = 0; shard < threads_.shards; ++shard)
-    shards_.push_back(std::make_unique<Shard>(shard, config_.flush, make_committer(shard), returns, clock_,
-                                              processor_for(threads_.reactors + shard), board_));
+    shards_.push_back(std::make_unique<Shard>(shard, flush_options(config_), make_committer(shard), returns,
+                                              clock_, processor_for(threads_.reactors + shard), *lanes_,
+                                              journal_ != nullptr ? &journal_->journal() : nullptr,
+                                              journal_ != nullptr ? journal_->streams().maps : StreamMaps{},
+                                              &refused_));
 }
 
 std::unique_ptr<Committer> Pipeline::make_committer(std::uint32_t shard) {
   if (config_.sink == "null") return std::make_unique<NullCommitter>();
   CommitterSetup setup;
   setup.shard = shard;
-  setup.streams = loaded_.schemas;
-  setup.owner.journal_id = journal_id_;
+  setup.streams = journal_ != nullptr ? journal_->streams().schemas : loaded_.schemas;
+  setup.streams_in_use = loaded_.schemas.size();
+  setup.owner.journal_id = owner_.journal_id;
+  setup.owner.epoch_oldest = journal_ != nullptr ? journal_->epoch_oldest() : epoch_without_journal;
   if (config_.dead_letter.per_request_max > 0) setup.dead_letter = dead_letter_table(loaded_, clock_);
   return make_postgres_committer(postgres_options(config_), std::move(setup));
 }
@@ -139,39 +158,59 @@ Pipeline::Outcome Pipeline::create_reactor(std::uint32_t index) {
   options.limits = config_.net;
   options.streams = loaded_.schemas;
   options.cpu = processor_for(index);
-  // All reactors share the first one's ports, also where the system chose them.
-  const std::vector<std::uint16_t>* shared = fronts_.empty() ? nullptr : &fronts_.front().reactor->ports();
-  const auto add = [&](ListenerOptions listener) {
-    if (shared != nullptr) listener.port = (*shared)[options.listeners.size()];
-    options.listeners.push_back(std::move(listener));
-  };
-  if (config_.http.enabled) add(listener(Protocol::http, config_.http));
-  if (config_.ndjson.enabled) {
-    ListenerOptions ndjson = listener(Protocol::ndjson, config_.ndjson);
-    ndjson.stream = config_.ndjson_stream;
-    ndjson.acknowledge = config_.ndjson_acknowledge;
-    add(std::move(ndjson));
-  }
-
-  std::vector<ShardPort> ports;
-  ports.reserve(shards_.size());
-  for (const auto& shard : shards_)
-    ports.push_back({&shard->mailbox(), [shard = shard.get()] { return shard->state() == ShardState::ready; },
-                     [shard = shard.get()] { return shard->problem(); }});
-  BatchingOptions batching;
-  batching.reactor_index = index;
-  batching.batch_bytes = config_.batch_bytes;
-  batching.batches_max = batches_per_reactor(config_);
-  batching.decoder = config_.decoder;
-  batching.dead_letter = dead_letter_options(loaded_);
-  batching.receipt_digest = receipt_digest_;
-  auto intake =
-      std::make_unique<BatchingIntake>(batching, std::move(ports), *returns_[index], clock_, board_, nullptr);
+  options.listeners = listeners();
+  options.receipts = &receipts_;
+  auto intake = std::make_unique<BatchingIntake>(
+      batching_options(index), shard_ports(), *returns_[index], clock_, *lanes_,
+      journal_ != nullptr ? &journal_->journal().writer(index) : nullptr);
   const IntakeStats* stats = &intake->stats();
   auto reactor = Reactor::create(std::move(options), std::move(intake), clock_);
   if (!reactor) return std::unexpected(reactor.error());
   fronts_.push_back({std::move(*reactor), stats});
   return {};
+}
+
+std::vector<ListenerOptions> Pipeline::listeners() const {
+  std::vector<ListenerOptions> listeners;
+  // All reactors share the first one's ports, also where the system chose them.
+  const auto add = [&](ListenerOptions listener) {
+    if (!fronts_.empty()) listener.port = fronts_.front().reactor->ports()[listeners.size()];
+    listeners.push_back(std::move(listener));
+  };
+  if (config_.http.enabled) {
+    ListenerOptions http = listener(Protocol::http, config_.http);
+    http.ack = ack_level(config_, config_.http_ack);
+    add(std::move(http));
+  }
+  if (config_.ndjson.enabled) {
+    ListenerOptions ndjson = listener(Protocol::ndjson, config_.ndjson);
+    ndjson.stream = config_.ndjson_stream;
+    ndjson.acknowledge = config_.ndjson_acknowledge;
+    ndjson.ack = ack_level(config_, config_.ndjson_ack);
+    add(std::move(ndjson));
+  }
+  return listeners;
+}
+
+BatchingOptions Pipeline::batching_options(std::uint32_t reactor) const {
+  BatchingOptions options;
+  options.reactor_index = reactor;
+  options.batch_bytes = config_.batch_bytes;
+  options.batches_max = batches_per_reactor(config_);
+  options.block_bytes_max = config_.journal.limits.block_bytes_max;
+  options.receipt_digest = owner_.receipt_digest;
+  options.decoder = config_.decoder;
+  options.dead_letter = dead_letter_options(loaded_);
+  return options;
+}
+
+std::vector<ShardPort> Pipeline::shard_ports() const {
+  std::vector<ShardPort> ports;
+  ports.reserve(shards_.size());
+  for (const auto& shard : shards_)
+    ports.push_back({&shard->mailbox(), [shard = shard.get()] { return shard->state() == ShardState::ready; },
+                     [shard = shard.get()] { return shard->problem(); }});
+  return ports;
 }
 
 Pipeline::Outcome Pipeline::create_admin() {
@@ -201,6 +240,7 @@ std::expected<void, std::string> Pipeline::start() {
   if (admin_) {
     if (const Outcome started = admin_->start(); !started) return started;
   }
+  if (journal_ != nullptr) journal_->start(*lanes_);
   for (const auto& shard : shards_) shard->start();
   for (const Front& front : fronts_) {
     if (const Outcome started = front.reactor->start(); !started) return started;
@@ -224,22 +264,30 @@ void Pipeline::stop(steady_clock::time_point deadline) {
   }
   for (const auto& shard : shards_) shard->request_stop(deadline);
   for (const auto& shard : shards_) shard->join();
+  if (journal_ != nullptr) journal_->stop();
   if (!admin_) return;
   admin_->request_stop(std::max(deadline, steady_clock::now()) + admin_stop_time);
   admin_->join();
 }
 
 void Pipeline::give_up() {
-  std::int64_t queued = 0;
-  for (const Front& front : fronts_) queued += front.intake->records_pending.value();
-  if (queued > 0)
+  std::int64_t waiting = 0;
+  for (const Front& front : fronts_) waiting += front.intake->records_pending.value();
+  if (waiting > 0)
     log::warning(
-        "The drain time is nearly over: records that are not committed yet are given up, and their clients "
-        "are "
-        "told. None of them was acknowledged.",
-        {{"records", queued}});
+        journal_ != nullptr
+            ? "The drain time is nearly over: clients that wait for the commit of their records are told "
+              "that it has not come. What the journal holds is committed after the next start."
+            : "The drain time is nearly over: records that are not committed yet are given up, and their "
+              "clients are told. None of them was acknowledged.",
+        {{"records", waiting}});
   for (const auto& shard : shards_) shard->request_stop(steady_clock::now());
   for (const auto& shard : shards_) shard->join();
+}
+
+void Pipeline::reopen_journal() {
+  if (journal_ == nullptr) return;
+  for (const Front& front : fronts_) front.reactor->request_journal_reopen();
 }
 
 std::vector<ReactorReading> Pipeline::reactors() const {
@@ -254,9 +302,32 @@ std::vector<ReactorReading> Pipeline::reactors() const {
 std::vector<ShardReading> Pipeline::shards() const {
   std::vector<ShardReading> readings;
   readings.reserve(shards_.size());
-  for (const auto& shard : shards_)
-    readings.push_back({shard->index(), shard->state(), shard->problem(), &shard->stats()});
+  for (const auto& shard : shards_) {
+    readings.push_back({shard->index(), shard->state(), shard->problem(), &shard->stats(), 0, 0});
+    measure_lag(readings.back());
+  }
   return readings;
+}
+
+void Pipeline::measure_lag(ShardReading& reading) const {
+  const auto add = [&](const LaneState& lane, std::uint64_t already_committed) {
+    // In the order in which they follow one another, so that none can have overtaken the next.
+    const std::uint64_t flushed = std::max(lane.flushed.load(std::memory_order_acquire), already_committed);
+    const std::uint64_t committed = std::max(lane.committed.load(std::memory_order_acquire), flushed);
+    const std::uint64_t durable = std::max(lane.durable.load(std::memory_order_acquire), committed);
+    reading.lag_batches += durable - committed;
+    reading.unflushed_batches += committed - flushed;
+  };
+  for (std::uint32_t reactor = 0; reactor < threads_.reactors; ++reactor)
+    add(lanes_->at(reactor, reading.index), 0);
+  for (const OldLane& old : lanes_->old()) {
+    if (lanes_->shard_of(old.lane) == reading.index) add(*lanes_->find(old.lane), old.first - 1);
+  }
+}
+
+std::optional<JournalReading> Pipeline::journal() const {
+  if (journal_ == nullptr) return std::nullopt;
+  return journal_->read();
 }
 
 }  // namespace wellhead

@@ -18,9 +18,11 @@
 #include "base/unique_fd.hpp"
 #include "engine/commands.hpp"
 #include "engine/config_keys.hpp"
+#include "engine/cores.hpp"
 #include "engine/exit_codes.hpp"
-#include "engine/metrics.hpp"
+#include "engine/node_journal.hpp"
 #include "engine/pipeline.hpp"
+#include "engine/record_account.hpp"
 
 namespace wellhead {
 namespace {
@@ -94,7 +96,13 @@ class Server {
   int run() {
     log::set_level(level_from(loaded_.config.log_level));
     for (const std::string& warning : loaded_.warnings) log::warning(warning);
-    auto pipeline = Pipeline::create(loaded_, clock_);
+    const ThreadCounts threads = thread_counts(loaded_.config, usable_cores());
+    if (loaded_.config.journal.enabled) {
+      auto journal = NodeJournal::open(loaded_.config, loaded_.schemas, threads, clock_);
+      if (!journal) return fail(journal.error().sentence, journal.error().exit_code);
+      journal_ = std::move(*journal);
+    }
+    auto pipeline = Pipeline::create(loaded_, threads, journal_.get(), clock_);
     if (!pipeline) return fail(pipeline.error());
     pipeline_ = std::move(*pipeline);
     raise_descriptor_limit(loaded_.config, pipeline_->threads());
@@ -109,9 +117,9 @@ class Server {
   }
 
  private:
-  static int fail(const std::string& sentence) {
+  static int fail(const std::string& sentence, int exit_code = exit_failed) {
     log::error(sentence);
-    return exit_failed;
+    return exit_code;
   }
 
   void log_start() const {
@@ -125,6 +133,7 @@ class Server {
                                    {"reactors", pipeline_->threads().reactors},
                                    {"shards", pipeline_->threads().shards},
                                    {"sink", loaded_.config.sink},
+                                   {"journal", journal_ ? loaded_.config.journal.directory : "off"},
                                    {"start_ms", took.count()}});
     if (loaded_.config.sink == "null")
       log::warning(
@@ -135,7 +144,9 @@ class Server {
     for (;;) {
       const int signal = read_signal(signals_);
       if (signal == SIGTERM || signal == SIGINT) return;
-      if (signal == SIGHUP) reload();
+      if (signal != SIGHUP) continue;
+      pipeline_->reopen_journal();
+      reload();
     }
   }
 
@@ -158,8 +169,9 @@ class Server {
   int drain() {
     const milliseconds drain_time = loaded_.config.drain_timeout;
     log::info(
-        "Stopping: nothing new is taken, what was taken is committed and answered. A second TERM stops at "
-        "once.",
+        "Stopping: nothing new is taken, what was taken is answered and as far as possible committed. A "
+        "second TERM "
+        "stops at once.",
         {{"drain_ms_max", drain_time.count()}});
     const UniqueFd done(eventfd(0, EFD_CLOEXEC));
     std::jthread stopper([&] {
@@ -189,17 +201,17 @@ class Server {
       const int signal = read_signal(signals_);
       if (signal != SIGTERM && signal != SIGINT) continue;
       log::warning(
-          "Stopped at once by a second signal: records taken and not acknowledged yet are given up.");
+          "Stopped at once by a second signal: records taken and not acknowledged yet are given up; what the "
+          "journal "
+          "holds is committed after the next start.");
       _exit(exit_second_term);
     }
   }
 
   void log_stop() const {
-    RecordAccount account;
-    for (const ReactorReading& reactor : pipeline_->reactors()) {
-      if (reactor.intake != nullptr) account.add(read_account(*reactor.intake));
-    }
+    const RecordAccount account = read_account(*pipeline_);
     log::info("Stopped", {{"received", account.received},
+                          {"recovered", account.recovered},
                           {"committed", account.committed},
                           {"rejected", account.rejected_count()},
                           {"abandoned", account.abandoned},
@@ -211,6 +223,7 @@ class Server {
   UniqueFd signals_;
   steady_clock::time_point born_;
   SystemClock clock_;
+  std::unique_ptr<NodeJournal> journal_;  // null: without one
   std::unique_ptr<Pipeline> pipeline_;
 };
 
@@ -230,7 +243,9 @@ void add_serve_command(CLI::App& app, const CommandChosen& chosen) {
   command->footer(
       "TERM or INT: takes nothing new, commits and answers what was taken, exits 0 within "
       "server.drain_timeout.\n"
-      "A second one exits at once with 143. HUP reloads log.level.\n"
+      "A second one exits at once with 143. HUP reloads log.level, and lets a journal that failed take "
+      "records "
+      "again.\n"
       "The database is given by database.url or database.url_file in the file, WELLHEAD_DATABASE_URL, "
       "DATABASE_URL or "
       "the PG… variables; secrets are never flags.");

@@ -41,6 +41,7 @@ FileJournal::FileJournal(FileSystem& files, const Clock& clock, const JournalOpt
       unused_(std::move(opened.recovered.unused)),
       pool_(files, clock, pool_options(options, opened)),
       lost_(survey_.lost) {
+  survey_.direct = opened.direct;
   for (SegmentEntry& entry : opened.recovered.entries) catalog_.add(std::move(entry));
   for (const auto& [number, epoch] : survey_.epochs) earlier_epochs_.insert(number);
   for (const SegmentId& segment : unused_) earlier_epochs_.insert(segment.epoch);

@@ -102,6 +102,7 @@ struct JournalSurvey {
   std::vector<std::string> findings;  // a sentence for each of the above
   std::uint64_t segments = 0;
   std::uint64_t bytes = 0;
+  bool direct = true;  // this run writes around the page cache; false: `off`, or `preferred` fell back
 };
 
 enum class AppendStatus : std::uint8_t {
@@ -157,6 +158,8 @@ class JournalWriter {
   // Whether append() could answer planned: false while busy, full or latched. Any thread.
   [[nodiscard]] virtual bool writable() const noexcept = 0;
   [[nodiscard]] virtual bool latched() const noexcept = 0;  // any thread
+  // Whether append() answered full and would again. Any thread.
+  [[nodiscard]] virtual bool full() const noexcept { return false; }
   [[nodiscard]] virtual std::string problem() const = 0;    // any thread; why not writable, empty if it is
   // After an operator's action (SIGHUP): a fresh segment is used, the latch is gone. Sequences of the failed
   // block are used again.

@@ -274,6 +274,11 @@ bool SegmentWriter::writable() const noexcept {
          pool_.availability(options_.reactor) == SegmentAvailability::ready;
 }
 
+bool SegmentWriter::full() const noexcept {
+  return refused_.load(std::memory_order_relaxed) &&
+         pool_.availability(options_.reactor) == SegmentAvailability::full;
+}
+
 std::string SegmentWriter::problem() const {
   {
     const std::lock_guard lock(problem_mutex_);

@@ -59,6 +59,7 @@ class SegmentWriter final : public JournalWriter {
   [[nodiscard]] CompleteResult complete(std::int64_t result) override;
   [[nodiscard]] bool writable() const noexcept override;
   [[nodiscard]] bool latched() const noexcept override { return latched_.load(std::memory_order_acquire); }
+  [[nodiscard]] bool full() const noexcept override;
   [[nodiscard]] std::string problem() const override;
   // Nothing to do unless latched.
   void reopen() override;

@@ -92,7 +92,8 @@ drive_load() {
   local -a pace=(--rate "$rate") verify=() cpu_of=(--cpu-of "node=$node_pid")
   if [[ $protocol == ndjson ]]; then listener=$ndjson_port; fi
   if $maximum; then pace=(--max); fi
-  if [[ $sink == postgres ]]; then verify=(--verify); fi
+  # An acknowledged record may still be in the journal: verifying waits until the node says that nothing is.
+  if [[ $sink == postgres ]]; then verify=(--verify --admin "http://127.0.0.1:$admin_port"); fi
   if [[ -d $run_directory/database ]]; then cpu_of+=(--cpu-of "database=$("$scripts/cluster.sh" pid "$run_directory/database")"); fi
   say "sending to $protocol://127.0.0.1:$listener"
   WELLHEAD_LOADGEN_DATABASE_URL=$database_url "$programs/wellhead-loadgen" --url "$protocol://127.0.0.1:$listener" \

@@ -40,6 +40,7 @@ http.listen = "127.0.0.1:$http_port"
 ndjson.listen = "127.0.0.1:$ndjson_port"
 ndjson.acknowledge = true
 admin.listen = "127.0.0.1:$admin_port"
+journal.dir = "$run_directory/journal"
 TOML
 }
 

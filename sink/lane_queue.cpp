@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 
 #include "base/assert.hpp"
 #include "base/log.hpp"
@@ -168,6 +169,8 @@ bool LaneQueue::merge(FlushDraft& draft, const Stretch& stretch) {
   if (!before.replayed() || before.again != stretch.again || !before.batch->fits(rows.size())) return false;
   Batch& into = *before.batch;
   const std::size_t bytes = into.bytes();
+  if (before.sections.empty()) before.sections.push_back({before.last, 0});
+  before.sections.push_back({stretch.last, into.row_count()});
   std::memcpy(into.memory().data() + Batch::header_room_bytes + bytes, rows.data(), rows.size());
   into.adopt(bytes + rows.size(), into.row_count() + stretch.batch->row_count());
   into.set_lane(lane_, stretch.last);
@@ -209,6 +212,17 @@ void LaneQueue::count(const Stretch& stretch) const {
   context_.stats.rows_refused.add(rows.refused);
   context_.stats.dead_letters.add(rows.dead_letters);
   if (!current_epoch()) context_.stats.rows_recovered.add(rows.committed + rows.refused);
+  if (rows.refused > 0 && context_.refused != nullptr) remember_refused(stretch);
+}
+
+// By the batch that the row was acknowledged in, which is what a receipt names.
+void LaneQueue::remember_refused(const Stretch& stretch) const {
+  for (const RefusedRow& row : stretch.batch->refused()) {
+    const auto after = std::ranges::upper_bound(stretch.sections, row.row, {}, &Section::first_row);
+    const Section section =
+        after == stretch.sections.begin() ? Section{stretch.batch->lane_sequence(), 0} : *std::prev(after);
+    context_.refused->add(lane_, section.sequence, row.row - section.first_row);
+  }
 }
 
 void LaneQueue::release_late(std::vector<Batch*>& done) {

@@ -23,6 +23,7 @@
 #include "journal/journal.hpp"
 #include "queue/batch.hpp"
 #include "queue/lane.hpp"
+#include "queue/refused_rows.hpp"
 #include "sink/committer.hpp"
 #include "sink/replay_pool.hpp"
 
@@ -42,6 +43,7 @@ struct LaneContext {
   bool accept_loss;  // go on over batches that neither the journal nor the database has
   ReplayPool& pool;
   ShardStats& stats;
+  RefusedRows* refused;  // null: nobody asks
 };
 
 // A flush being put together.
@@ -104,12 +106,18 @@ class LaneQueue {
   void surrender(std::vector<Batch*>& rest);
 
  private:
+  struct Section {
+    std::uint64_t sequence;
+    std::uint32_t first_row;
+  };
   struct Stretch {
     Batch* batch;
     std::uint64_t first;
     std::uint64_t last;
     ShardTime since;
     bool again;  // was committed before, and counted
+    // Where the batches of a stretch that was read back begin in it; empty: it is one batch.
+    std::vector<Section> sections = {};
 
     [[nodiscard]] bool replayed() const noexcept { return batch->reactor() == Batch::no_reactor; }
   };
@@ -124,6 +132,7 @@ class LaneQueue {
   [[nodiscard]] bool merge(FlushDraft& draft, const Stretch& stretch);
   void translate_streams(Batch& batch) const;
   void count(const Stretch& stretch) const;
+  void remember_refused(const Stretch& stretch) const;
   void rewind(std::uint64_t found);
 
   [[nodiscard]] bool current_epoch() const noexcept;

@@ -56,6 +56,7 @@ PostgresCommitter::PostgresCommitter(std::unique_ptr<Database> database, Committ
     : database_(std::move(database)),
       shard_(setup.shard),
       streams_(std::move(setup.streams)),
+      streams_in_use_(std::min(setup.streams_in_use, streams_.size())),
       progress_(std::move(setup.owner)),
       asynchronous_(setup.synchronous_commit == "off"),
       dead_letter_(std::move(setup.dead_letter)),
@@ -105,7 +106,7 @@ PostgresCommitter::Step PostgresCommitter::connect() {
 }
 
 PostgresCommitter::Step PostgresCommitter::check_streams() {
-  auto problems = check_catalog(*database_, streams_);
+  auto problems = check_catalog(*database_, std::span(streams_).first(streams_in_use_));
   if (!problems)
     return std::unexpected(Failure{classify_sqlstate(problems.error().sqlstate), explain(problems.error())});
   if (problems->empty()) return {};

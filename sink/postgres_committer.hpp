@@ -11,6 +11,8 @@
 // order, so from then on a crash cannot undo what was read.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -44,6 +46,9 @@ struct DeadLetterTable {
 struct CommitterSetup {
   std::uint32_t shard = 0;
   std::vector<SchemaPointer> streams = {};  // streams[i]->index() == i
+  // The first so many take new records, and their tables are checked on every connection. The others may have
+  // rows of earlier runs left; a table that is gone since matters only if there are any.
+  std::size_t streams_in_use = SIZE_MAX;
   ProgressOwner owner = {};
   std::string synchronous_commit = "on";  // what the sessions run with
   DeadLetterTable dead_letter = {};
@@ -87,6 +92,7 @@ class PostgresCommitter final : public Committer {
   const std::unique_ptr<Database> database_;
   const std::uint32_t shard_;
   const std::vector<SchemaPointer> streams_;
+  const std::size_t streams_in_use_;
   const ProgressTable progress_;
   const bool asynchronous_;
   const DeadLetterTable dead_letter_;

@@ -42,7 +42,7 @@ void poll_for(int fd, nanoseconds longest) {
 
 Shard::Shard(std::uint32_t index, FlushOptions options, std::unique_ptr<Committer> committer,
              std::span<Mailbox* const> returns, const Clock& clock, int cpu, LaneBoard& board,
-             Journal* journal, StreamMaps maps)
+             Journal* journal, StreamMaps maps, RefusedRows* refused)
     : index_(index),
       options_(options),
       committer_(std::move(committer)),
@@ -51,7 +51,7 @@ Shard::Shard(std::uint32_t index, FlushOptions options, std::unique_ptr<Committe
       cpu_(cpu),
       journaled_(journal != nullptr),
       deadline_ns_(std::numeric_limits<std::int64_t>::max()),
-      lanes_(index, options, board, journal, std::move(maps), stats_),
+      lanes_(index, options, board, journal, std::move(maps), stats_, refused),
       mailbox_empty_(now()),
       backoff_(backoff_seed(index, clock)) {
   WELLHEAD_ASSERT(journal == nullptr || journal->epoch() == board.epoch());

@@ -42,9 +42,10 @@ class Shard {
  public:
   // `returns[r]` is reactor r's mailbox. `cpu` < 0: not pinned. The thread starts with start(). `board` and
   // `journal` (null: batches live in memory only) outlive the shard, and the journal has the board's epoch.
+  // `refused`, where given, is told of every row the database refuses, and outlives it too.
   Shard(std::uint32_t index, FlushOptions options, std::unique_ptr<Committer> committer,
         std::span<Mailbox* const> returns, const Clock& clock, int cpu, LaneBoard& board,
-        Journal* journal = nullptr, StreamMaps maps = {});
+        Journal* journal = nullptr, StreamMaps maps = {}, RefusedRows* refused = nullptr);
   ~Shard();
 
   void start();

@@ -23,11 +23,11 @@ std::size_t replay_batches(const FlushOptions& options, const Journal* journal) 
 }  // namespace
 
 ShardLanes::ShardLanes(std::uint32_t shard, const FlushOptions& options, LaneBoard& board, Journal* journal,
-                       StreamMaps maps, ShardStats& stats)
+                       StreamMaps maps, ShardStats& stats, RefusedRows* refused)
     : options_(options),
       maps_(std::move(maps)),
       pool_(replay_batch_bytes(options, journal), replay_batches(options, journal)),
-      context_{shard, journal, maps_, options.accept_loss, pool_, stats} {
+      context_{shard, journal, maps_, options.accept_loss, pool_, stats, refused} {
   for (std::uint32_t reactor = 0; reactor < board.reactors(); ++reactor)
     add_lane({board.epoch(), reactor, shard}, board.at(reactor, shard), 0);
   for (const OldLane& old : board.old()) {

@@ -37,9 +37,9 @@ struct FlushSize {
 
 class ShardLanes {
  public:
-  // `board` and `journal` (null: none) outlive it, so does `stats`.
+  // `board`, `journal` and `refused` (null: none) outlive it, so does `stats`.
   ShardLanes(std::uint32_t shard, const FlushOptions& options, LaneBoard& board, Journal* journal,
-             StreamMaps maps, ShardStats& stats);
+             StreamMaps maps, ShardStats& stats, RefusedRows* refused);
 
   // As LaneQueue's.
   void observe() noexcept;
