@@ -63,10 +63,12 @@ class HistoryReader {
 
  private:
   // Of the stream that writes the same rows; a new historical one where there is none.
-  std::expected<std::uint16_t, std::string> position_of(const StreamConfig& stream) {
+  // A catalog also holds the node's own streams, with types that no configuration may ask for.
+  std::expected<std::uint16_t, std::string> position_of(StreamConfig stream) {
+    stream.internal = true;
     if (history_.schemas.size() == streams_of_history_max)
       return std::unexpected("there are too many streams.");
-    auto schema = Schema::compile(stream, static_cast<std::uint16_t>(history_.schemas.size()));
+    auto schema = Schema::compile(std::move(stream), static_cast<std::uint16_t>(history_.schemas.size()));
     if (!schema) return std::unexpected(schema.error());
     const auto same = std::ranges::find_if(
         history_.schemas, [&](const SchemaPointer& known) { return writes_same_rows(*known, **schema); });

@@ -71,7 +71,7 @@ FileResult<void> done(int result) {
 std::string sentence_of(const std::string& path, const std::string& fault) {
   return fmt::format(
       "The journal's directory {} {}: whoever can write there can change or remove records "
-      "that were acknowledged. Give it to the user wellhead runs as, with mode 0700.",
+      "that were acknowledged. Give it to the user wellhead runs as, with mode 0700 (chown, chmod).",
       path, fault);
 }
 
