@@ -84,6 +84,12 @@ struct SectionHeader {
 };
 static_assert(sizeof(SectionHeader) == Batch::header_room_bytes);
 
+// Disks write sectors of this size whole or not at all. Headers lie within one, so a crash leaves the old one
+// or the new one and never a mixture.
+inline constexpr std::size_t sector_bytes = 512;
+static_assert(sizeof(SegmentHeader) <= sector_bytes && sizeof(SectionHeader) <= sector_bytes &&
+              alignment % sector_bytes == 0);
+
 [[nodiscard]] constexpr std::size_t section_bytes(std::size_t payload_bytes) noexcept {
   return (sizeof(SectionHeader) + payload_bytes + alignment - 1) / alignment * alignment;
 }

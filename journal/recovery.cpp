@@ -49,10 +49,11 @@ class Recovery {
 
   [[nodiscard]] Step recover_chain(std::span<const SegmentId> segments);
   [[nodiscard]] FileResult<void> scan(std::span<SegmentScan> scans, std::size_t index, const SegmentId& id);
-  // The last block is the one that may be torn, so nothing of it is taken on trust. It may also be whole in the
-  // page cache only, where a killed process left it: its rows go to the database from now on, so the power must
-  // not be able to take it any more.
-  [[nodiscard]] FileResult<void> secure_last_block(std::span<SegmentScan> scans);
+  // The last block is the one that may be torn, so nothing of it is taken on trust. It may also be whole in
+  // the page cache only, where a killed process left it: its rows go to the database from now on, so the
+  // power must not be able to take it any more. The same goes for the headers of segments behind it, which
+  // may cut a failed block off: it must not come back without them.
+  [[nodiscard]] FileResult<void> secure_end(std::span<SegmentScan> scans);
   void add(ChainFindings findings);
   void sum_up(Epochs epochs);
 
@@ -71,16 +72,18 @@ FileResult<void> Recovery::scan(std::span<SegmentScan> scans, std::size_t index,
   return scanner_.find_sections(scans[index], end_block_before(scans.subspan(index + 1)), verify);
 }
 
-FileResult<void> Recovery::secure_last_block(std::span<SegmentScan> scans) {
-  const auto last = std::find_if(scans.rbegin(), scans.rend(),
-                                 [](const SegmentScan& scan) { return !scan.sections.empty(); });
-  if (last == scans.rend()) return {};
-  if (const auto opened = scanner_.open(last->id); !opened) return std::unexpected(opened.error());
-  for (FoundSection& section : last->sections) {
-    if (section.block != last->sections.back().block) continue;
-    if (const auto verified = scanner_.verify(section); !verified) return verified;
+FileResult<void> Recovery::secure_end(std::span<SegmentScan> scans) {
+  for (std::size_t left = scans.size(); left > 0; --left) {
+    SegmentScan& scan = scans[left - 1];
+    if (const auto opened = scanner_.open(scan.id); !opened) return std::unexpected(opened.error());
+    for (FoundSection& section : scan.sections) {
+      if (section.block != scan.sections.back().block) continue;
+      if (const auto verified = scanner_.verify(section); !verified) return verified;
+    }
+    if (const auto durable = scanner_.synchronize(); !durable) return durable;
+    if (!scan.sections.empty()) break;
   }
-  return scanner_.synchronize();
+  return {};
 }
 
 // From the last to the first, for the first block of a segment tells where the one before ends.
@@ -91,8 +94,8 @@ Recovery::Step Recovery::recover_chain(std::span<const SegmentId> segments) {
     if (const auto scanned = scan(scans, left - 1, id); !scanned)
       return std::unexpected(system_error("read", segment_path(id), scanned.error()));
   }
-  if (const auto verified = secure_last_block(scans); !verified)
-    return std::unexpected(system_error("read", segment_path(segments.back()), verified.error()));
+  if (const auto secured = secure_end(scans); !secured)
+    return std::unexpected(system_error("read", segment_path(segments.back()), secured.error()));
   add(survey_chain(scans));
   return {};
 }

@@ -66,6 +66,8 @@ class SimulatedFile final : public File {
                                                       const Verdict& verdict);
   [[nodiscard]] FileResult<std::size_t> write_cached(std::span<const std::byte> bytes, std::uint64_t offset,
                                                      const Verdict& verdict);
+  // The first sectors of a write: not all of them where there are several.
+  [[nodiscard]] std::span<const std::byte> some_of(std::span<const std::byte> bytes);
   [[nodiscard]] FileResult<void> resize(SimulatedCall call, std::uint64_t bytes);
 
   SimulatedFileSystem& disk_;
@@ -120,19 +122,25 @@ FileResult<std::size_t> SimulatedFile::write_through(std::span<const std::byte> 
       inode_->write_through(bytes, offset, disk_.random_.survival(), disk_.random_);
     return std::unexpected(verdict.error);
   }
-  if (verdict.shorten && bytes.size() > sector)
-    bytes = bytes.first((1 + disk_.random_.below(bytes.size() / sector - 1)) * sector);
+  if (verdict.shorten) bytes = some_of(bytes);
   inode_->write_through(bytes, offset, 1.0, disk_.random_);
   return bytes.size();
+}
+
+// The kernel copies page by page, and a sector is never half of the old and half of the new.
+std::span<const std::byte> SimulatedFile::some_of(std::span<const std::byte> bytes) {
+  const std::size_t sector = disk_.options_.sector_bytes;
+  const std::uint64_t sectors = (bytes.size() + sector - 1) / sector;
+  return sectors < 2 ? bytes : bytes.first((1 + disk_.random_.below(sectors - 1)) * sector);
 }
 
 FileResult<std::size_t> SimulatedFile::write_cached(std::span<const std::byte> bytes, std::uint64_t offset,
                                                     const Verdict& verdict) {
   if (verdict.error != 0) {
-    if (verdict.power_loss) inode_->write(bytes.first(disk_.random_.below(bytes.size() + 1)), offset);
+    if (verdict.power_loss && disk_.random_.chance(0.5)) inode_->write(some_of(bytes), offset);
     return std::unexpected(verdict.error);
   }
-  if (verdict.shorten && bytes.size() > 1) bytes = bytes.first(1 + disk_.random_.below(bytes.size() - 1));
+  if (verdict.shorten) bytes = some_of(bytes);
   inode_->write(bytes, offset);
   return bytes.size();
 }

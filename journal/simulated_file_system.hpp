@@ -70,7 +70,11 @@ class SimulatedFileSystem final : public FileSystem {
   void reseed(std::uint64_t seed) { random_ = SimulatedRandom(seed); }
 
   void arm(const SimulatedFault& fault) { faults_.push_back(fault); }
-  void disarm() { faults_.clear(); }
+  // Takes back every fault and loss of power to come.
+  void disarm() {
+    faults_.clear();
+    power_loss_at_ = UINT64_MAX;
+  }
   // The power goes during the `change`-th call from now that changes something (1 is the next): that call may
   // have any of its effects, it and all later calls answer EIO until crash().
   void lose_power_in(std::uint64_t change) { power_loss_at_ = changes_ + change; }
