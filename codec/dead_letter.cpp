@@ -125,7 +125,7 @@ void DeadLetterWriter::append(const DeadLetter& letter, std::vector<std::byte>& 
 
 void DeadLetterWriter::append(const RefusedTuple& refused, std::int64_t now_us,
                               std::vector<std::byte>& tuples) {
-  if (refused.schema.config().internal) return;
+  if (refused.header.kind == RowKind::dead_letter) return;
   const std::string json = row_as_json(refused.schema, refused.tuple);
   append({.received_us = now_us,
           .stream = refused.schema.name(),

@@ -73,8 +73,8 @@ class DeadLetterWriter {
   [[nodiscard]] bool write(const DeadLetter& letter, RowSink& rows);
   // Its tuple alone behind `tuples`: for a shard, which copies it at once.
   void append(const DeadLetter& letter, std::vector<std::byte>& tuples);
-  // The same for a refused row, whose payload is made from its tuple. Nothing for a row of the node's own
-  // streams: a dead letter has none of its own.
+  // The same for a refused row, whose payload is made from its tuple. Nothing for a dead letter: it has none
+  // of its own.
   void append(const RefusedTuple& refused, std::int64_t now_us, std::vector<std::byte>& tuples);
 
   [[nodiscard]] const Schema& schema() const noexcept { return *schema_; }

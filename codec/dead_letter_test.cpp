@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <xxhash.h>
 
+#include <cstring>
 #include <set>
 
 #include "base/clock.hpp"
@@ -170,8 +171,25 @@ TEST(dead_letter, has_no_dead_letter_of_its_own) {
   std::vector<std::byte> tuple;
   DeadLetterWriter(schema, "node", 1).append(letter_about("x"), tuple);
   std::vector<std::byte> none;
-  DeadLetterWriter(schema, "node", 2).append({*schema, RowHeader{}, tuple, "22021", "refused"}, 0, none);
+  RowHeader header{};
+  header.kind = RowKind::dead_letter;
+  DeadLetterWriter(schema, "node", 2).append({*schema, header, tuple, "22021", "refused"}, 0, none);
   EXPECT_TRUE(none.empty());
+}
+
+TEST(dead_letter, is_made_of_a_stream_of_an_earlier_run_too) {
+  StreamConfig historical = test::stream_with({});
+  historical.internal = true;
+  const SchemaPointer schema = test::compile(historical);
+  const Decoded decoded = decode(*schema, test::record_with("1.5"));
+  ASSERT_EQ(decoded.rows.size(), 1U);
+  const test::StoredRow row = decoded.rows.row(0);
+  std::vector<std::byte> tuple(row.tuple.size());
+  std::memcpy(tuple.data(), row.tuple.data(), tuple.size());
+  std::vector<std::byte> letter;
+  DeadLetterWriter(schema_of(), "node", 1)
+      .append({*schema, row.header, tuple, "23514", "refused"}, 0, letter);
+  EXPECT_FALSE(letter.empty());
 }
 
 TEST(dead_letter, is_a_stream_no_configuration_can_have) {

@@ -15,6 +15,9 @@ namespace {
 constexpr int attempts_max = 5;
 constexpr std::uint32_t pause_s_max = 10;
 
+// The answer of a node that has no journal to remember keys in.
+constexpr std::string_view keys_unavailable_code = "idempotency_unavailable";
+
 // What a reply says of the one record that was sent.
 struct ReplyFacts {
   std::uint64_t stored = 0;  // accepted, or a duplicate of what an earlier replay stored
@@ -52,8 +55,10 @@ ReplayVerdict verdict_of(const NodeReply& reply) {
   const ReplyFacts facts = facts_of(reply.body);
   const std::string reason = facts.code.empty() ? fmt::format("status {}", reply.status)
                                                 : fmt::format("{}: {}", facts.code, facts.message);
-  const bool passing = reply.status == 408 || reply.status == 429 || reply.status >= 500;
+  const bool passing =
+      reply.status == 408 || reply.status == 409 || reply.status == 429 || reply.status >= 500;
   if (passing) return {Kind::not_now, reason};
+  if (facts.code == keys_unavailable_code) return {Kind::no_keys, reason};
   if (reply.status / 100 == 2 && facts.stored > 0) return {Kind::accepted, ""};
   if (facts.code == to_string(RecordErrorCode::database_refused)) return {Kind::refused_by_database, reason};
   return {Kind::refused, reason};
@@ -104,6 +109,11 @@ std::expected<void, std::string> DeadLetterReplay::replay(const DeadLetterId& id
     ++counts_.accepted;
     return store_.mark_replayed(id);
   }
+  if (verdict->kind == ReplayVerdict::Kind::no_keys)
+    return std::unexpected(fmt::format(
+        "Nothing of {} or behind it was replayed: this node has no journal, so it could store a "
+        "record twice when a replay is repeated. Replay to a node that has one (--node). It says: {}",
+        id.text(), verdict->reason));
   ++counts_.refused;
   tell_(fmt::format("{}: refused again: {}", id.text(), verdict->reason));
   if (verdict->kind == ReplayVerdict::Kind::refused) return {};

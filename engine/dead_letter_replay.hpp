@@ -29,7 +29,8 @@ struct ReplayVerdict {
     accepted,
     refused,              // by the node: nothing of it was kept
     refused_by_database,  // there is a new dead letter of it
-    not_now,              // it has no room or no database: try later
+    not_now,              // it has no room or no database, or is at it already: try later
+    no_keys,              // it cannot promise to store it once
   } kind;
   std::string reason;  // code and message where it was refused
 };

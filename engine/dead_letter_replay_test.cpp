@@ -41,7 +41,7 @@ TEST(ReplayVerdict, TellsTheDatabasesRefusalFromTheNodes) {
 }
 
 TEST(ReplayVerdict, WaitsWhereTheNodeCannotTakeItNow) {
-  for (const int status : {408, 429, 500, 503})
+  for (const int status : {408, 409, 429, 500, 503})
     EXPECT_EQ(verdict_of({status, 1, ""}).kind, Kind::not_now) << status;
 }
 

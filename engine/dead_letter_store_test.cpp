@@ -271,6 +271,18 @@ TEST_F(DeadLetterReplayTest, ABusyNodeIsWaitedForAndABrokenConnectionTriedAgain)
   EXPECT_EQ(paused_s_, 3U + 1U);
 }
 
+TEST_F(DeadLetterReplayTest, ANodeThatCannotPromiseToStoreItOnceGetsNoMore) {
+  copy(letter("{\"a\":1}", 9));
+  copy(letter("{\"b\":2}", 5));
+  const auto done =
+      replay({NodeReply{400, 0, R"({"error":{"code":"idempotency_unavailable","message":"no journal"}})"}});
+  ASSERT_FALSE(done);
+  EXPECT_NE(done.error().find("this node has no journal"), std::string::npos) << done.error();
+  EXPECT_EQ(sent_.size(), 1U);
+  EXPECT_EQ(counts_.refused, 0U);
+  EXPECT_EQ(marked(), 0U);
+}
+
 TEST_F(DeadLetterReplayTest, ANodeThatDoesNotAnswerEndsTheReplayAndMarksNothing) {
   copy(letter("{\"a\":1}", 9));
   copy(letter("{\"b\":2}", 5));

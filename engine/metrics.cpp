@@ -109,6 +109,24 @@ void add_intake(Exposition& exposition, const ReactorReading& reactor) {
                      {{"reactor", reactor.name}}, reactor.intake->batches_spilled.value());
 }
 
+void add_dead_letters(Exposition& exposition, const NodeView& node) {
+  std::uint64_t taken = 0, dropped = 0, committed = 0;
+  for (const ReactorReading& reactor : node.reactors()) {
+    if (reactor.intake == nullptr) continue;
+    taken += reactor.intake->dead_letter_rows.value();
+    dropped += reactor.intake->dead_letter_rows_dropped.value();
+  }
+  for (const ShardReading& shard : node.shards()) committed += shard.stats->dead_letters.value();
+  exposition.counter("wellhead_dead_letters_total",
+                     "Rows made for dead_letter of records that were rejected.", {}, taken);
+  exposition.counter("wellhead_dead_letters_committed_total", "Those that are committed in the database.", {},
+                     committed);
+  exposition.counter("wellhead_dead_letters_dropped_total",
+                     "Rejected records without a row in dead_letter: too many in their request, or no memory "
+                     "to spare.",
+                     {}, dropped);
+}
+
 void add_replies(Exposition& exposition, const ReactorReading& reactor) {
   for (std::size_t status = 0; status < reactor.stats->replies.size(); ++status) {
     const std::uint64_t count = reactor.stats->replies[status].value();
@@ -199,6 +217,7 @@ void add_process(Exposition& exposition, const std::string& version) {
 std::string render_metrics(const NodeView& node, const std::string& version) {
   Exposition exposition;
   add_account(exposition, node);
+  add_dead_letters(exposition, node);
   add_reactors(exposition, node);
   add_shards(exposition, node);
   add_journal_metrics(exposition, node);

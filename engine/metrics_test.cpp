@@ -62,6 +62,20 @@ class MetricsTest : public testing::Test {
   FakeNode node_;
 };
 
+TEST_F(MetricsTest, DeadLettersAreSummedAndAreNoRecords) {
+  for (const int reactor : {0, 1}) {
+    intakes_[static_cast<std::size_t>(reactor)].dead_letter_rows.add(5);
+    intakes_[static_cast<std::size_t>(reactor)].dead_letter_rows_dropped.add(2);
+  }
+  shard_->dead_letters.add(3);  // both shards of this node show the same numbers
+  const std::vector<Sample> samples = parse(render_metrics(node_, "1.2.3"));
+  EXPECT_EQ(sum_of(samples, "wellhead_dead_letters_total"), 10);
+  EXPECT_EQ(sum_of(samples, "wellhead_dead_letters_dropped_total"), 4);
+  EXPECT_EQ(sum_of(samples, "wellhead_dead_letters_committed_total"), 6);
+  EXPECT_EQ(sum_of(samples, "wellhead_records_received_total"), 0);
+  EXPECT_EQ(sum_of(samples, "wellhead_records_unaccounted"), 0);
+}
+
 TEST_F(MetricsTest, TheAccountOfRecordsIsWholeOverAllReactors) {
   intakes_[0].records_received.add(100);
   intakes_[0].records_accepted.add(60);
