@@ -236,9 +236,9 @@ std::expected<void, JournalError> LedgerStore::write_file() {
 
 std::expected<void, JournalError> LedgerStore::replace_file() {
   if (const auto renamed = files_.rename(new_file_name, file_name); !renamed)
-    return std::unexpected(cannot_write("put in place", renamed.error()));
+    return std::unexpected(cannot_write("replace", renamed.error()));
   if (const auto synchronized = files_.synchronize_directory("."); !synchronized)
-    return std::unexpected(cannot_write("put in place", synchronized.error()));
+    return std::unexpected(cannot_write("replace", synchronized.error()));
   return {};
 }
 
