@@ -37,7 +37,7 @@ TEST(Ledger, EntriesComeBackAsTheyWere) {
   EXPECT_EQ(std::get<KeyEntry>((*entries)[0]), sample_key("a-receipt-of-21-bytes"));
   EXPECT_EQ(std::get<ProducerEntry>((*entries)[1]), sample_producer());
   EXPECT_EQ(std::get<KeyEntry>((*entries)[2]), sample_key(""));
-  EXPECT_EQ(payload.size(), 64U + 24 + 40 + 64);  // docs/journal-format.md says so
+  EXPECT_EQ(payload.size(), 64U + 24 + 40 + 64);  // docs/ledger-format.md says so
 }
 
 TEST(Ledger, APayloadThatHoldsAnotherNumberOfEntriesIsRefused) {
