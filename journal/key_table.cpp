@@ -42,7 +42,7 @@ KeyVerdict KeyTable::judge(const Known& known, const Fingerprint& content) const
   return {.status = KeyStatus::repeated, .time_us = known.time_us, .answer = known.answer};
 }
 
-void KeyTable::finish(const KeyEntry& entry) {
+void KeyTable::finish(const RequestEntry& entry) {
   Stripe& stripe = stripe_of(entry.key);
   const std::scoped_lock lock(stripe.mutex);
   const auto known = stripe.known.find(entry.key);
@@ -92,7 +92,7 @@ void KeyTable::forget_surplus(Stripe& stripe) {
 
 // A key can be there twice: in the snapshot and in a segment the journal still holds (the same entry), or
 // expired and used again. Order and bounds are put right at the end.
-void KeyTable::restore(const KeyEntry& entry) {
+void KeyTable::restore(const RequestEntry& entry) {
   Stripe& stripe = stripe_of(entry.key);
   const std::scoped_lock lock(stripe.mutex);
   const auto [known, added] = stripe.known.try_emplace(entry.key);
@@ -112,7 +112,7 @@ void KeyTable::finish_restore(std::int64_t now_us) {
   }
 }
 
-void KeyTable::visit(const std::function<void(const KeyEntry&)>& on_entry,
+void KeyTable::visit(const std::function<void(const RequestEntry&)>& on_entry,
                      const std::function<void()>& on_stripe) const {
   for (const Stripe& stripe : stripes_) {
     {

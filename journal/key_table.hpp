@@ -39,17 +39,17 @@ class KeyTable {
   // Times are wall time, microseconds since 2000-01-01 UTC.
   [[nodiscard]] KeyVerdict begin(const Fingerprint& key, const Fingerprint& content, std::int64_t now_us);
   // The block with the entry is durable. REQUIRES begin() answered fresh.
-  void finish(const KeyEntry& entry);
+  void finish(const RequestEntry& entry);
   // Nothing of the request is stored. REQUIRES begin() answered fresh.
   void abandon(const Fingerprint& key);
 
   // At the start, before any begin(): takes an entry from disk; of two with the same key the later one.
-  void restore(const KeyEntry& entry);
+  void restore(const RequestEntry& entry);
   // After the last restore().
   void finish_restore(std::int64_t now_us);
   // Every entry that is done, stripe by stripe and oldest first within each; on_stripe() after each, without
   // a lock, and on_entry() with one: it must be quick and not call the table.
-  void visit(const std::function<void(const KeyEntry&)>& on_entry,
+  void visit(const std::function<void(const RequestEntry&)>& on_entry,
              const std::function<void()>& on_stripe) const;
 
  private:

@@ -15,7 +15,7 @@ Fingerprint key_of(std::uint64_t number) {
   return {.low = number, .high = number * 0x9E3779B97F4A7C15U};
 }
 
-KeyEntry entry_of(std::uint64_t number, std::int64_t time_us) {
+RequestEntry entry_of(std::uint64_t number, std::int64_t time_us) {
   return {.key = key_of(number),
           .content = content,
           .time_us = time_us,
@@ -122,7 +122,7 @@ TEST(KeyTable, WhatIsRestoredIsKnownInItsOldOrder) {
 }
 
 TEST(KeyTable, OfTwoRestoredEntriesOfAKeyTheLaterCountsInEitherOrder) {
-  KeyEntry later = entry_of(7, 20);
+  RequestEntry later = entry_of(7, 20);
   later.content = other_content;
   for (const bool later_first : {true, false}) {
     Table table;
@@ -139,9 +139,9 @@ TEST(KeyTable, AVisitSeesWhatIsDoneAndNothingElse) {
   table.store(1, 1);
   table.store(2, 2);
   EXPECT_EQ(table.begin(3), KeyStatus::fresh);
-  std::vector<KeyEntry> seen;
+  std::vector<RequestEntry> seen;
   int stripes = 0;
-  table.keys.visit([&](const KeyEntry& entry) { seen.push_back(entry); }, [&] { ++stripes; });
+  table.keys.visit([&](const RequestEntry& entry) { seen.push_back(entry); }, [&] { ++stripes; });
   EXPECT_EQ(seen, (std::vector{entry_of(1, 1), entry_of(2, 2)}));
   EXPECT_EQ(stripes, 1);
 }

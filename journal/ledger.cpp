@@ -51,16 +51,16 @@ Part read_part(std::span<const std::byte> bytes) {
 
 using Decoded = std::expected<std::optional<LedgerEntry>, LedgerFault>;
 
-Decoded decode_key(std::span<const std::byte> body) {
-  if (body.size() < sizeof(KeyEntryBody)) return std::unexpected(LedgerFault::wrong_length);
-  const auto part = read_part<KeyEntryBody>(body);
+Decoded decode_request(std::span<const std::byte> body) {
+  if (body.size() < sizeof(RequestEntryBody)) return std::unexpected(LedgerFault::wrong_length);
+  const auto part = read_part<RequestEntryBody>(body);
   const std::span<const std::byte> tail = body.subspan(sizeof part);
   if (part.receipt_bytes > receipt_bytes_max || tail.size() != padded(part.receipt_bytes))
     return std::unexpected(LedgerFault::wrong_length);
   const auto padding = tail.subspan(part.receipt_bytes);
   if (std::ranges::any_of(padding, [](std::byte byte) { return byte != std::byte{0}; }))
     return std::unexpected(LedgerFault::not_zero);
-  return KeyEntry{
+  return RequestEntry{
       .key = part.key,
       .content = part.content,
       .time_us = part.time_us,
@@ -93,19 +93,19 @@ Fingerprint content_fingerprint(std::string_view body, RequestMeaning meaning) {
   return to_fingerprint(XXH3_128bits_withSeed(body.data(), body.size(), seed));
 }
 
-void append_entry(std::vector<std::byte>& payload, const KeyEntry& entry) {
+void append_entry(std::vector<std::byte>& payload, const RequestEntry& entry) {
   const std::string& receipt = entry.answer.receipt;
   WELLHEAD_ASSERT(receipt.size() <= receipt_bytes_max);
-  const std::size_t entry_bytes = sizeof(EntryHead) + sizeof(KeyEntryBody) + padded(receipt.size());
+  const std::size_t entry_bytes = sizeof(EntryHead) + sizeof(RequestEntryBody) + padded(receipt.size());
   const std::size_t end = payload.size() + entry_bytes;
-  append_part(payload, EntryHead{EntryKind::key, static_cast<std::uint32_t>(entry_bytes)});
-  append_part(payload, KeyEntryBody{.key = entry.key,
-                                    .content = entry.content,
-                                    .time_us = entry.time_us,
-                                    .accepted = entry.answer.accepted,
-                                    .rejected = entry.answer.rejected,
-                                    .duplicate = entry.answer.duplicate,
-                                    .receipt_bytes = static_cast<std::uint32_t>(receipt.size())});
+  append_part(payload, EntryHead{EntryKind::request, static_cast<std::uint32_t>(entry_bytes)});
+  append_part(payload, RequestEntryBody{.key = entry.key,
+                                        .content = entry.content,
+                                        .time_us = entry.time_us,
+                                        .accepted = entry.answer.accepted,
+                                        .rejected = entry.answer.rejected,
+                                        .duplicate = entry.answer.duplicate,
+                                        .receipt_bytes = static_cast<std::uint32_t>(receipt.size())});
   const auto text = std::as_bytes(std::span(receipt));
   payload.insert(payload.end(), text.begin(), text.end());
   payload.resize(end);
@@ -136,14 +136,14 @@ std::expected<std::optional<LedgerEntry>, LedgerFault> LedgerDecoder::next() {
   if (rest_.empty()) return std::nullopt;
   if (rest_.size() < sizeof(EntryHead)) return std::unexpected(LedgerFault::truncated);
   const auto head = read_part<EntryHead>(rest_);
-  if (head.kind != EntryKind::key && head.kind != EntryKind::producer)
+  if (head.kind != EntryKind::request && head.kind != EntryKind::producer)
     return std::unexpected(LedgerFault::unknown_kind);
   if (head.entry_bytes < sizeof head || head.entry_bytes % entry_alignment != 0)
     return std::unexpected(LedgerFault::wrong_length);
   if (head.entry_bytes > rest_.size()) return std::unexpected(LedgerFault::truncated);
   const std::span<const std::byte> body = rest_.subspan(sizeof head, head.entry_bytes - sizeof head);
   rest_ = rest_.subspan(head.entry_bytes);
-  return head.kind == EntryKind::key ? decode_key(body) : decode_producer(body);
+  return head.kind == EntryKind::request ? decode_request(body) : decode_producer(body);
 }
 
 std::expected<std::vector<LedgerEntry>, LedgerFault> decode_entries(std::span<const std::byte> payload,

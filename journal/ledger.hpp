@@ -3,8 +3,8 @@
 // memory, ledger_store.hpp keeps them when the journal's segments go.
 //
 //   payload = entry, entry, …                    of a ledger section of the journal, or of a frame of
-//   DIR/ledger entry   = LedgerEntryHead, KeyEntryBody, receipt, zeros up to a multiple of 8     a request
-//   with a key
+//   DIR/ledger entry   = LedgerEntryHead, RequestEntryBody, receipt, zeros up to a multiple of 8     a
+//   request with a key
 //           | LedgerEntryHead, ProducerEntryBody                                      lines of a producer
 //
 // An entry lies in the same journal block as the rows of its request, and a block counts as a whole or not at
@@ -52,12 +52,12 @@ struct RememberedAnswer {
   bool operator==(const RememberedAnswer&) const = default;
 };
 
-struct KeyEntry {
+struct RequestEntry {
   Fingerprint key;
   Fingerprint content;
   std::int64_t time_us = 0;  // wall time when its records were received, microseconds since 2000-01-01 UTC
   RememberedAnswer answer;
-  bool operator==(const KeyEntry&) const = default;
+  bool operator==(const RequestEntry&) const = default;
 };
 
 // Every line of the producer up to and including last_sequence has its fate.
@@ -68,11 +68,11 @@ struct ProducerEntry {
   bool operator==(const ProducerEntry&) const = default;
 };
 
-using LedgerEntry = std::variant<KeyEntry, ProducerEntry>;
+using LedgerEntry = std::variant<RequestEntry, ProducerEntry>;
 
 namespace ledger_format {
 
-enum class EntryKind : std::uint32_t { key = 1, producer = 2 };
+enum class EntryKind : std::uint32_t { request = 1, producer = 2 };
 
 struct EntryHead {
   EntryKind kind;
@@ -80,7 +80,7 @@ struct EntryHead {
 };
 static_assert(sizeof(EntryHead) == 8);
 
-struct KeyEntryBody {
+struct RequestEntryBody {
   Fingerprint key;
   Fingerprint content;
   std::int64_t time_us;
@@ -89,7 +89,7 @@ struct KeyEntryBody {
   std::uint32_t duplicate;
   std::uint32_t receipt_bytes;
 };
-static_assert(sizeof(KeyEntryBody) == 56);
+static_assert(sizeof(RequestEntryBody) == 56);
 
 struct ProducerEntryBody {
   Fingerprint producer;
@@ -101,13 +101,13 @@ static_assert(sizeof(ProducerEntryBody) == 32);
 inline constexpr std::size_t entry_alignment = 8;
 inline constexpr std::size_t receipt_bytes_max = 64U << 10;
 inline constexpr std::size_t producer_entry_bytes = sizeof(EntryHead) + sizeof(ProducerEntryBody);
-inline constexpr std::size_t key_entry_bytes_max =
-    sizeof(EntryHead) + sizeof(KeyEntryBody) + receipt_bytes_max;
+inline constexpr std::size_t request_entry_bytes_max =
+    sizeof(EntryHead) + sizeof(RequestEntryBody) + receipt_bytes_max;
 
 }  // namespace ledger_format
 
 // Each appends one entry to `payload`. REQUIRES a receipt of at most receipt_bytes_max.
-void append_entry(std::vector<std::byte>& payload, const KeyEntry& entry);
+void append_entry(std::vector<std::byte>& payload, const RequestEntry& entry);
 void append_entry(std::vector<std::byte>& payload, const ProducerEntry& entry);
 
 // Why bytes are not a ledger payload.

@@ -51,7 +51,7 @@ class LedgerRun {
     prepare();
     Batch batch(JournalDriver::batch_bytes, 0);
     fill_batch(batch, 0, 1, 100, key);
-    const KeyEntry entry = entry_of(key);
+    const RequestEntry entry = entry_of(key);
     EXPECT_EQ(table_.keys.begin(entry.key, content, clock_.wall_us()).status, KeyStatus::fresh);
     std::vector<std::byte> payload;
     append_entry(payload, entry);
@@ -78,7 +78,7 @@ class LedgerRun {
   }
 
  private:
-  KeyEntry entry_of(std::uint64_t key) const {
+  RequestEntry entry_of(std::uint64_t key) const {
     return {.key = {key, key},
             .content = content,
             .time_us = clock_.wall_us(),

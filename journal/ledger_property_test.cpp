@@ -38,7 +38,7 @@ struct Block {
 
 // A request that was taken and is not durable. `key` or `lines` is set.
 struct Taken {
-  std::optional<KeyEntry> key;
+  std::optional<RequestEntry> key;
   std::optional<ProducerEntry> lines;
   std::vector<std::string> records;
 };
@@ -195,10 +195,10 @@ class Retries {
       batch_acknowledged_[batch] = below(2) == 0;
     }
     if (verdict.status != KeyStatus::fresh) return;
-    node_->take({.key = KeyEntry{.key = key,
-                                 .content = content,
-                                 .time_us = clock_.wall_us(),
-                                 .answer = {.accepted = 2, .receipt = name}},
+    node_->take({.key = RequestEntry{.key = key,
+                                     .content = content,
+                                     .time_us = clock_.wall_us(),
+                                     .answer = {.accepted = 2, .receipt = name}},
                  .lines = {},
                  .records = {name + " first", name + " second"}});
   }

@@ -220,7 +220,7 @@ std::expected<void, JournalError> LedgerStore::write_file() {
   if (!file) return std::unexpected(cannot_write("write", file.error()));
   Writer writer(**file);
   const auto flush = [&writer] { writer.flush(); };
-  table_.keys.visit([&writer](const KeyEntry& entry) { writer.add(entry); }, flush);
+  table_.keys.visit([&writer](const RequestEntry& entry) { writer.add(entry); }, flush);
   table_.producers.visit([&writer](const ProducerEntry& entry) { writer.add(entry); }, flush);
   const auto finished = writer.finish({.magic = file_magic,
                                        .checksum = 0,

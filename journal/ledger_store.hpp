@@ -51,7 +51,7 @@ static_assert(sizeof(FrameHeader) == 16);
 
 // A frame is closed when it has grown to this, so that reading takes no more memory than one of them.
 inline constexpr std::size_t frame_bytes_full = 1U << 20;
-inline constexpr std::size_t frame_bytes_max = frame_bytes_full + key_entry_bytes_max;
+inline constexpr std::size_t frame_bytes_max = frame_bytes_full + request_entry_bytes_max;
 
 }  // namespace ledger_format
 

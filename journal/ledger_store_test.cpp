@@ -18,7 +18,7 @@ class StillClock final : public Clock {
   [[nodiscard]] std::int64_t monotonic_ns() const noexcept override { return 0; }
 };
 
-KeyEntry entry_of(std::uint64_t number) {
+RequestEntry entry_of(std::uint64_t number) {
   return {.key = {number, number},
           .content = content,
           .time_us = 1'000'000,

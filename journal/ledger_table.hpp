@@ -16,7 +16,7 @@ struct LedgerTable {
       : options(ledger_options), keys(options, stats), producers(options, stats) {}
 
   void restore(const LedgerEntry& entry) {
-    if (const auto* key = std::get_if<KeyEntry>(&entry))
+    if (const auto* key = std::get_if<RequestEntry>(&entry))
       keys.restore(*key);
     else
       producers.restore(std::get<ProducerEntry>(entry));

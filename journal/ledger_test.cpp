@@ -9,9 +9,9 @@ namespace wellhead {
 namespace {
 
 using ledger_format::EntryHead;
-using ledger_format::KeyEntryBody;
+using ledger_format::RequestEntryBody;
 
-KeyEntry sample_key(std::string receipt) {
+RequestEntry sample_key(std::string receipt) {
   return {.key = {1, 2},
           .content = {3, 4},
           .time_us = 5,
@@ -34,9 +34,9 @@ TEST(Ledger, EntriesComeBackAsTheyWere) {
 
   const auto entries = decode_entries(payload, 3);
   ASSERT_TRUE(entries);
-  EXPECT_EQ(std::get<KeyEntry>((*entries)[0]), sample_key("a-receipt-of-21-bytes"));
+  EXPECT_EQ(std::get<RequestEntry>((*entries)[0]), sample_key("a-receipt-of-21-bytes"));
   EXPECT_EQ(std::get<ProducerEntry>((*entries)[1]), sample_producer());
-  EXPECT_EQ(std::get<KeyEntry>((*entries)[2]), sample_key(""));
+  EXPECT_EQ(std::get<RequestEntry>((*entries)[2]), sample_key(""));
   EXPECT_EQ(payload.size(), 64U + 24 + 40 + 64);  // docs/ledger-format.md says so
 }
 
@@ -69,7 +69,7 @@ TEST(Ledger, LengthsThatDoNotFitAreRefused) {
   overwrite(payload, offsetof(EntryHead, entry_bytes), 16);
   EXPECT_EQ(decode_entries(payload, 1).error(), LedgerFault::wrong_length);
   payload = sound;
-  overwrite(payload, sizeof(EntryHead) + offsetof(KeyEntryBody, receipt_bytes), 0xFFFFFFFF);
+  overwrite(payload, sizeof(EntryHead) + offsetof(RequestEntryBody, receipt_bytes), 0xFFFFFFFF);
   EXPECT_EQ(decode_entries(payload, 1).error(), LedgerFault::wrong_length);
   payload = sound;
   overwrite(payload, offsetof(EntryHead, kind), 3);
@@ -98,7 +98,7 @@ TEST(Ledger, RandomBytesAreNeverReadPastTheirEnd) {
     const auto entries = decode_entries(payload, 8);
     if (!entries) continue;
     for (const LedgerEntry& entry : *entries) {
-      const auto* key = std::get_if<KeyEntry>(&entry);
+      const auto* key = std::get_if<RequestEntry>(&entry);
       ASSERT_TRUE(key == nullptr || key->answer.receipt.size() <= ledger_format::receipt_bytes_max);
     }
   }

@@ -22,7 +22,7 @@ RetryBook::Verdict RetryBook::begin(const IntakeRequest& request, std::int64_t n
 
 RetryBook::Verdict RetryBook::begin_key(const IntakeRequest& request, std::int64_t now_us) {
   WELLHEAD_ASSERT(table_ != nullptr);
-  KeyEntry entry{
+  RequestEntry entry{
       .key = key_fingerprint(request.schema->name(), request.idempotency_key),
       .content = content_fingerprint(request.body, {.format = static_cast<std::uint8_t>(request.format),
                                                     .all_or_nothing = request.all_or_nothing}),
@@ -54,7 +54,7 @@ RetryBook::Verdict RetryBook::begin_lines(const IntakeRequest& request, std::int
 
 void RetryBook::take_back() {
   WELLHEAD_ASSERT(in_work());
-  if (const auto* key = std::get_if<KeyEntry>(&*work_))
+  if (const auto* key = std::get_if<RequestEntry>(&*work_))
     table_->keys.abandon(key->key);
   else
     table_->producers.take_back(std::get<ProducerEntry>(*work_).producer);
@@ -64,7 +64,7 @@ void RetryBook::take_back() {
 void RetryBook::hold(std::uint32_t slot, std::uint32_t accepted, std::uint32_t rejected, std::size_t parts) {
   if (!in_work()) return;
   unsent_bytes_max_ = payload_bytes_with(parts);
-  if (auto* key = std::get_if<KeyEntry>(&*work_)) {
+  if (auto* key = std::get_if<RequestEntry>(&*work_)) {
     key->answer.accepted = accepted;
     key->answer.rejected = rejected;
   }
@@ -74,7 +74,7 @@ void RetryBook::hold(std::uint32_t slot, std::uint32_t accepted, std::uint32_t r
 
 std::size_t RetryBook::payload_bytes_with(std::size_t parts) const noexcept {
   if (has_key_in_work())
-    return unsent_bytes_max_ + sizeof(ledger_format::EntryHead) + sizeof(ledger_format::KeyEntryBody) +
+    return unsent_bytes_max_ + sizeof(ledger_format::EntryHead) + sizeof(ledger_format::RequestEntryBody) +
            receipt_base_bytes + parts * receipt_part_bytes;
   return unsent_bytes_max_ + (in_work() ? ledger_format::producer_entry_bytes : 0);
 }
@@ -82,7 +82,7 @@ std::size_t RetryBook::payload_bytes_with(std::size_t parts) const noexcept {
 void RetryBook::encode(const ReceiptOf& receipt) {
   payload_.clear();
   for (Held& held : unsent_) {
-    if (auto* key = std::get_if<KeyEntry>(&held.entry)) {
+    if (auto* key = std::get_if<RequestEntry>(&held.entry)) {
       key->answer.receipt = receipt(held.slot);
       append_entry(payload_, *key);
     } else {
@@ -100,7 +100,7 @@ void RetryBook::begin_block() {
 
 void RetryBook::finish_block() {
   for (const Held& held : on_its_way_) {
-    if (const auto* key = std::get_if<KeyEntry>(&held.entry))
+    if (const auto* key = std::get_if<RequestEntry>(&held.entry))
       table_->keys.finish(*key);
     else
       table_->producers.finish(std::get<ProducerEntry>(held.entry));
@@ -119,7 +119,7 @@ void RetryBook::abandon_unsent() {
 
 void RetryBook::abandon(std::vector<Held>& entries) {
   for (const Held& held : entries) {
-    if (const auto* key = std::get_if<KeyEntry>(&held.entry))
+    if (const auto* key = std::get_if<RequestEntry>(&held.entry))
       table_->keys.abandon(key->key);
     else
       table_->producers.abandon(std::get<ProducerEntry>(held.entry).producer);

@@ -45,7 +45,9 @@ class RetryBook {
   // The request is about to be decoded. At most one is in work at a time.
   [[nodiscard]] Verdict begin(const IntakeRequest& request, std::int64_t now_us);
   [[nodiscard]] bool in_work() const noexcept { return work_.has_value(); }
-  [[nodiscard]] bool has_key_in_work() const noexcept { return work_ && std::holds_alternative<KeyEntry>(*work_); }
+  [[nodiscard]] bool has_key_in_work() const noexcept {
+    return work_ && std::holds_alternative<RequestEntry>(*work_);
+  }
   // The request in work is not taken, or nothing of it is stored.
   void take_back();
   // Its rows are in batches that wait for the journal.
