@@ -121,9 +121,15 @@ BatchingIntake::~BatchingIntake() = default;
 
 SubmitResult BatchingIntake::submit(const IntakeRequest& request) {
   const AckLevel ack = gate_ ? request.ack : AckLevel::commit;
-  if (auto refusal = refuse_before_decoding(ack)) return std::move(*refusal);
   const std::int64_t now_us = clock_.wall_us();
   const RetryBook::Verdict verdict = retries_.begin(request, now_us);
+  // What is durable already needs no journal that takes anything.
+  const bool repeated = verdict.standing == RetryBook::Standing::repeated;
+  auto refusal = repeated && ack == AckLevel::journal ? std::nullopt : refuse_before_decoding(ack);
+  if (refusal) {
+    if (retries_.in_work()) retries_.take_back();
+    return std::move(*refusal);
+  }
   switch (verdict.standing) {
     case RetryBook::Standing::fresh:
       break;

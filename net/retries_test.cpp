@@ -195,6 +195,23 @@ TEST_F(RetriesTest, WhatWasNotTakenIsNotRemembered) {
   EXPECT_EQ(table_->stats.keys, 3);
 }
 
+TEST_F(RetriesTest, ARepeatedRequestIsAnsweredAlsoWhenTheJournalIsFullAndTheDatabaseAway) {
+  ASSERT_EQ(send_key(record("a", 1), "k"), Submission::taken);
+  settle();
+  writer_->answer(AppendStatus::full);
+  available_ = {false, false};
+  ASSERT_EQ(send_key(record("a", 2), "fills it"), Submission::taken);
+  settle();
+  EXPECT_EQ(send_key(record("a", 3), "new"), Submission::unavailable);
+  ASSERT_EQ(send_key(record("a", 1), "k"), Submission::taken);
+  EXPECT_EQ(send(record("a", 1), {.key = "k", .ack = AckLevel::commit}).submission, Submission::unavailable);
+  settle();
+  ASSERT_EQ(listener_.outcomes.size(), 2U);
+  EXPECT_TRUE(listener_.outcomes[1].replayed);
+  writer_->answer(AppendStatus::planned);
+  settle();
+}
+
 TEST_F(RetriesTest, ARequestOfWhichNothingIsStoredMayBeMendedUnderItsKey) {
   ASSERT_EQ(send_key(bad_record, "k"), Submission::taken);
   ASSERT_EQ(send(record("a", 1) + bad_record, {.key = "all", .all_or_nothing = true}).submission,
