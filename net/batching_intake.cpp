@@ -27,8 +27,6 @@ constexpr std::uint32_t returns_divisor = 4;
 constexpr std::uint32_t spare_divisor = 8;
 constexpr std::uint32_t unsent_divisor = 2;
 
-// The share of a block that is left for its ledger section.
-constexpr std::size_t ledger_divisor = 16;
 // How often it is looked whether rows are committed for which a repeated request waits: their shard does not
 // know of it.
 constexpr nanoseconds repeated_interval = milliseconds(5);
@@ -104,9 +102,7 @@ BatchingIntake::BatchingIntake(const BatchingOptions& options, std::vector<Shard
   batches_away_max_ = options_.batches_max / away_divisor / lane_count;
   if (gate_) {
     // A section is never larger than its batch's memory, so counting batches bounds the block's bytes.
-    if (ledger != nullptr)
-      ledger_bytes_max_ = std::max(options_.batch_bytes, options_.block_bytes_max / ledger_divisor);
-    WELLHEAD_ASSERT(options_.block_bytes_max > ledger_bytes_max_);
+    if (ledger != nullptr) ledger_bytes_max_ = ledger_share(options_.block_bytes_max);
     const std::size_t sections = (options_.block_bytes_max - ledger_bytes_max_) / options_.batch_bytes;
     WELLHEAD_ASSERT(sections >= lane_count);
     batches_unsent_max_ = static_cast<std::uint32_t>(std::min<std::size_t>(sections, options_.batches_max));

@@ -47,13 +47,26 @@ struct BatchingOptions {
   std::uint32_t batches_max = 256;       // per reactor: these are the credits that bound every queue
   // Without a journal: with fewer at a shard, an open batch is sent at the turn's end, full or not.
   std::uint32_t batches_away_eager = 4;
-  // The journal's own bound; at least a batch of each shard.
+  // The journal's own bound; at least block_bytes_min().
   std::size_t block_bytes_max = 32U << 20;
   std::uint32_t receipt_digest = 0;     // of the journal: net/receipt.hpp
   std::uint32_t requests_max = 65'536;  // taken and not answered
   DecoderLimits decoder{};
   DeadLetterOptions dead_letter{};
 };
+
+// What of a block is left for its ledger section.
+[[nodiscard]] constexpr std::size_t ledger_share(std::size_t block_bytes_max) noexcept {
+  constexpr std::size_t divisor = 16;
+  return block_bytes_max / divisor;
+}
+// The smallest BatchingOptions::block_bytes_max: a batch of each shard beside the ledger's share.
+[[nodiscard]] constexpr std::size_t block_bytes_min(std::size_t batch_bytes, std::size_t shards) noexcept {
+  const std::size_t rows = batch_bytes * shards;
+  const std::size_t bytes = rows + rows / 15 + 1;
+  return (bytes + Batch::alignment - 1) / Batch::alignment * Batch::alignment;
+}
+static_assert(block_bytes_min(4096, 1) - ledger_share(block_bytes_min(4096, 1)) >= 4096);
 
 class BatchingIntake final : public Intake, private RowSink {
  public:
