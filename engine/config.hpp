@@ -18,6 +18,7 @@
 #include "codec/schema.hpp"
 #include "engine/config_values.hpp"
 #include "journal/journal.hpp"
+#include "journal/ledger_stripes.hpp"
 #include "net/reactor.hpp"
 #include "sink/shard.hpp"
 
@@ -69,6 +70,7 @@ struct Config {
   std::uint64_t pipeline_memory = 128U << 20;
   FlushOptions flush;
   JournalConfig journal;
+  LedgerOptions retries;
   std::string sink = "postgres";
   DatabaseConfig database;
   DeadLetterConfig dead_letter;

@@ -9,6 +9,7 @@
 #include "codec/row.hpp"
 #include "engine/config_keys.hpp"
 #include "engine/cores.hpp"
+#include "net/batching_intake.hpp"
 #include "queue/batch.hpp"
 
 namespace wellhead {
@@ -150,13 +151,13 @@ class Checker {
       add("journal.block_bytes_max",
           fmt::format("does not fit a segment; the most that journal.segment_bytes = \"{}\" allows is {}",
                       format_size(segment), format_size(block_max)));
-    // One request may have a full batch and a row for every other shard, each in a section of its own.
-    const std::uint64_t block_min = config_.batch_bytes + std::uint64_t{threads_.shards} * Batch::alignment;
+    // One request may have rows for every shard, each in a batch of its own.
+    const std::uint64_t block_min = block_bytes_min(config_.batch_bytes, threads_.shards);
     if (block < block_min)
       add("journal.block_bytes_max",
           fmt::format(
-              "is too little: it must hold a batch (pipeline.batch_bytes = \"{}\") and 4KiB for each of {} "
-              "shards, {} in all",
+              "is too little: it must hold a batch (pipeline.batch_bytes = \"{}\") for each of {} shards and "
+              "what is remembered of their requests, {} in all",
               format_size(config_.batch_bytes), threads_.shards, format_size(block_min)));
   }
 

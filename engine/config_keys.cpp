@@ -112,6 +112,11 @@ constexpr std::array keys_table{
     ConfigKey{.name = "journal.accept_damage", .type = KeyType::boolean, .slot = WELLHEAD_SLOT(journal.limits.accept_damage),
               .help = "Starts although acknowledged blocks of the journal are damaged. They are set aside in `quarantine/`; the log says what is lost. For one start, after `wellhead journal verify`."},
 
+    ConfigKey{.name = "retries.window", .type = KeyType::duration, .slot = WELLHEAD_SLOT(retries.window), .minimum = second, .maximum = 365 * day,
+              .help = "How long a request with an `Idempotency-Key`, and a producer that says nothing, is remembered. Sent again later it is stored again."},
+    ConfigKey{.name = "retries.entries_max", .type = KeyType::integer, .slot = WELLHEAD_SLOT(retries.entries_max), .minimum = 1, .maximum = 100'000'000,
+              .help = "So many requests, and as many producers, are remembered at most, about 250 bytes each; then the oldest are forgotten before their time."},
+
     ConfigKey{.name = "flush.rows", .type = KeyType::integer, .slot = WELLHEAD_SLOT(flush.rows_max), .minimum = 1, .maximum = 10'000'000,
               .help = "A shard commits when it holds this many rows,"},
     ConfigKey{.name = "flush.bytes", .type = KeyType::size, .slot = WELLHEAD_SLOT(flush.bytes_max), .minimum = kibibyte, .maximum = gibibyte,

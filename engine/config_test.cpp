@@ -182,9 +182,11 @@ TEST_F(ConfigTest, WhatTheJournalNeedsToWorkIsChecked) {
   EXPECT_EQ(error_of("[journal]\nblock_bytes_max = \"64MiB\"\n"),
             "wellhead.toml:2:19: journal.block_bytes_max = \"64MiB\" does not fit a segment; the most that "
             "journal.segment_bytes = \"64MiB\" allows is 65532KiB.");
-  EXPECT_EQ(error_of("[server]\nshards = 2\n[journal]\nblock_bytes_max = \"256KiB\"\n"),
-            "wellhead.toml:4:19: journal.block_bytes_max = \"256KiB\" is too little: it must hold a batch "
-            "(pipeline.batch_bytes = \"256KiB\") and 4KiB for each of 2 shards, 264KiB in all.");
+  EXPECT_EQ(
+      error_of("[server]\nshards = 2\n[journal]\nblock_bytes_max = \"256KiB\"\n"),
+      "wellhead.toml:4:19: journal.block_bytes_max = \"256KiB\" is too little: it must hold a batch "
+      "(pipeline.batch_bytes = \"256KiB\") for each of 2 shards and what is remembered of their requests, "
+      "548KiB in all.");
   EXPECT_EQ(
       error_of("[server]\nreactors = 2\n[journal]\nbytes_max = \"256MiB\"\nkeep_bytes = 0\n"),
       "wellhead.toml:4:13: journal.bytes_max = \"256MiB\" is too little: it must hold 3 segments of 64MiB "

@@ -1,5 +1,6 @@
 #include "engine/metrics_journal.hpp"
 
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -46,6 +47,29 @@ void add_damage(Exposition& exposition, const JournalReading& journal) {
                      "Acknowledged rows in them, as far as their headers tell.", {}, lost_rows);
 }
 
+void add_ledger(Exposition& exposition, const LedgerStats& ledger) {
+  const auto gauge = [&](std::string_view name, std::string_view help,
+                         const std::atomic<std::int64_t>& level) {
+    exposition.gauge(name, help, {}, static_cast<double>(level.load(std::memory_order_relaxed)));
+  };
+  const auto counter = [&](std::string_view name, std::string_view help,
+                           const std::atomic<std::uint64_t>& count) {
+    exposition.counter(name, help, {}, count.load(std::memory_order_relaxed));
+  };
+  gauge("wellhead_retries_keys", "Requests with an Idempotency-Key that are remembered.", ledger.keys);
+  gauge("wellhead_retries_producers", "Producers of NDJSON lines that are remembered.", ledger.producers);
+  counter("wellhead_retries_repeated_total", "Requests that were repeated, and not stored again.",
+          ledger.keys_repeated);
+  counter("wellhead_retries_in_flight_total",
+          "Requests refused because the first with their key was on its way.", ledger.keys_refused_in_flight);
+  counter("wellhead_retries_conflicts_total",
+          "Requests refused because their key was used for other content.", ledger.keys_conflicting);
+  counter("wellhead_retries_expired_total", "Requests and producers forgotten at the end of retries.window.",
+          ledger.expired);
+  counter("wellhead_retries_evicted_total", "The same, forgotten earlier because of retries.entries_max.",
+          ledger.evicted);
+}
+
 void add_writer(Exposition& exposition, const JournalWriterReading& writer) {
   const MetricLabels label{{"reactor", std::to_string(writer.reactor)}};
   exposition.counters<JournalWriterStats>(writer_counters, label, *writer.stats);
@@ -63,6 +87,7 @@ void add_journal_metrics(Exposition& exposition, const NodeView& node) {
   if (!journal) return;
   add_usage(exposition, *journal);
   add_damage(exposition, *journal);
+  if (journal->ledger != nullptr) add_ledger(exposition, *journal->ledger);
   const auto latency = std::make_unique<Histogram>();
   for (const JournalWriterReading& writer : journal->writers) {
     add_writer(exposition, writer);

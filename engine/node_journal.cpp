@@ -86,11 +86,15 @@ std::expected<std::unique_ptr<PosixFileSystem>, StartError> find_journal_directo
 }
 
 NodeJournal::NodeJournal(std::unique_ptr<PosixFileSystem> files, std::unique_ptr<Journal> journal,
-                         StreamHistory streams, std::uint32_t reactors)
+                         StreamHistory streams, std::uint32_t reactors, const LedgerOptions& retries,
+                         const Clock& clock)
     : files_(std::move(files)),
+      ledger_(retries),
       journal_(std::move(journal)),
       streams_(std::move(streams)),
-      reactors_(reactors) {}
+      reactors_(reactors) {
+  ledger_store_.emplace(*files_, clock, journal_->id(), ledger_);
+}
 
 std::expected<std::unique_ptr<NodeJournal>, StartError> NodeJournal::open(
     const Config& config, std::span<const SchemaPointer> today, const ThreadCounts& threads,
@@ -108,8 +112,12 @@ std::expected<std::unique_ptr<NodeJournal>, StartError> NodeJournal::open(
   auto streams = read_stream_history(today, (*journal)->survey().epochs);
   if (!streams)
     return std::unexpected(StartError{exit_config, fmt::format("{}: {}", directory, streams.error())});
-  return std::unique_ptr<NodeJournal>(
-      new NodeJournal(std::move(*files), std::move(*journal), std::move(*streams), threads.reactors));
+  std::unique_ptr<NodeJournal> node(new NodeJournal(
+      std::move(*files), std::move(*journal), std::move(*streams), threads.reactors, config.retries, clock));
+  const auto loaded = open_ledger(*node->ledger_store_, *node->journal_, options.accept_damage);
+  if (!loaded) return failed(directory, loaded.error());
+  if (!loaded->empty()) log::warning(*loaded);
+  return node;
 }
 
 void NodeJournal::start(LaneBoard& lanes) {
@@ -120,6 +128,8 @@ void NodeJournal::start(LaneBoard& lanes) {
 void NodeJournal::stop() {
   if (trimmer_) trimmer_->stop();
   journal_->stop();
+  // The journal has it all as well; the next start only has less to read.
+  if (const auto saved = ledger_store_->save(); !saved) log::warning(saved.error().sentence);
 }
 
 std::uint32_t NodeJournal::epoch_oldest() const noexcept {
@@ -133,7 +143,8 @@ JournalReading NodeJournal::read() const {
                          .survey = &journal_->survey(),
                          .lost = journal_->lost_rows(),
                          .segments_trimmed = trimmer_ ? trimmer_->segments_trimmed() : 0,
-                         .writers = {}};
+                         .writers = {},
+                         .ledger = &ledger_.stats};
   for (std::uint32_t reactor = 0; reactor < reactors_; ++reactor) {
     const JournalWriter& writer = journal_->writer(reactor);
     reading.writers.push_back({reactor, writer.latched(), writer.full(), writer.problem(), &writer.stats()});

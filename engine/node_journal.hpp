@@ -18,6 +18,7 @@
 #include "engine/node_view.hpp"
 #include "engine/stream_history.hpp"
 #include "journal/journal.hpp"
+#include "journal/ledger_store.hpp"
 #include "journal/posix_file_system.hpp"
 #include "queue/lane.hpp"
 
@@ -48,19 +49,23 @@ class NodeJournal {
 
   // Prepares segments and trims, each on a thread of its own, until stop(). `lanes` outlives that.
   void start(LaneBoard& lanes);
-  // After the last batch was written and the last progress was made.
+  // After the last batch was written and the last progress was made. Writes down what is remembered of
+  // requests.
   void stop();
 
   [[nodiscard]] Journal& journal() noexcept { return *journal_; }
+  [[nodiscard]] LedgerTable& ledger() noexcept { return ledger_; }
   [[nodiscard]] const StreamHistory& streams() const noexcept { return streams_; }
   [[nodiscard]] std::uint32_t epoch_oldest() const noexcept;
   [[nodiscard]] JournalReading read() const;  // any thread
 
  private:
   NodeJournal(std::unique_ptr<PosixFileSystem> files, std::unique_ptr<Journal> journal, StreamHistory streams,
-              std::uint32_t reactors);
+              std::uint32_t reactors, const LedgerOptions& retries, const Clock& clock);
 
   std::unique_ptr<PosixFileSystem> files_;
+  LedgerTable ledger_;
+  std::optional<LedgerStore> ledger_store_;  // outlives the journal, which calls it
   std::unique_ptr<Journal> journal_;
   StreamHistory streams_;
   std::uint32_t reactors_;

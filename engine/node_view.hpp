@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "journal/journal.hpp"
+#include "journal/ledger_stripes.hpp"
 #include "net/intake.hpp"
 #include "net/reactor_stats.hpp"
 #include "sink/shard.hpp"
@@ -44,6 +45,7 @@ struct JournalReading {
   std::vector<LostRows> lost;  // the survey's, and what was found damaged since
   std::uint64_t segments_trimmed;
   std::vector<JournalWriterReading> writers;
+  const LedgerStats* ledger = nullptr;
 };
 
 // Any thread. The pointers are valid as long as the view.

@@ -162,7 +162,8 @@ Pipeline::Outcome Pipeline::create_reactor(std::uint32_t index) {
   options.receipts = &receipts_;
   auto intake = std::make_unique<BatchingIntake>(
       batching_options(index), shard_ports(), *returns_[index], clock_, *lanes_,
-      journal_ != nullptr ? &journal_->journal().writer(index) : nullptr);
+      journal_ != nullptr ? &journal_->journal().writer(index) : nullptr,
+      journal_ != nullptr ? &journal_->ledger() : nullptr);
   const IntakeStats* stats = &intake->stats();
   auto reactor = Reactor::create(std::move(options), std::move(intake), clock_);
   if (!reactor) return std::unexpected(reactor.error());

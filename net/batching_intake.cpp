@@ -27,11 +27,20 @@ constexpr std::uint32_t returns_divisor = 4;
 constexpr std::uint32_t spare_divisor = 8;
 constexpr std::uint32_t unsent_divisor = 2;
 
+// How often it is looked whether rows are committed for which a repeated request waits: their shard does not
+// know of it.
+constexpr nanoseconds repeated_interval = milliseconds(5);
+
 constexpr RequestBook::Abandonment block_failed{
     .problem =
         "The journal of this node failed while these records were written. They were not "
         "acknowledged, and it is not known whether they are stored when the node runs again. Sending "
         "them again may store them twice."};
+constexpr RequestBook::Abandonment behind_failed{
+    .problem =
+        "The journal of this node failed before these records were written; nothing of this request was "
+        "stored. Send it again later.",
+    .nothing_stored = true};
 constexpr RequestBook::Abandonment stopped_unwritten{
     .problem =
         "This node stops, and its journal takes nothing more; nothing of this request was stored. "
@@ -43,6 +52,18 @@ std::vector<ShardPort>&& require_shards(std::vector<ShardPort>&& shards, const L
   return std::move(shards);
 }
 
+// Takes the rows of a request that is stored already.
+class DiscardedRows final : public RowSink {
+ public:
+  [[nodiscard]] std::byte* allocate_row(std::uint64_t, std::uint32_t tuple_bytes) override {
+    row_.resize(row_bytes(tuple_bytes));  // from operator new, so aligned for any row
+    return row_.data();
+  }
+
+ private:
+  std::vector<std::byte> row_;
+};
+
 // A request that does not fit however long it waits.
 SubmitResult too_large(std::size_t bytes, std::string_view holder, std::string_view remedy) {
   std::string message = "the request's rows need more than the " + std::to_string(bytes / 1024) + " KiB ";
@@ -53,7 +74,8 @@ SubmitResult too_large(std::size_t bytes, std::string_view holder, std::string_v
 }  // namespace
 
 BatchingIntake::BatchingIntake(const BatchingOptions& options, std::vector<ShardPort> shards,
-                               Mailbox& returns, const Clock& clock, LaneBoard& board, JournalWriter* writer)
+                               Mailbox& returns, const Clock& clock, LaneBoard& board, JournalWriter* writer,
+                               LedgerTable* ledger)
     : options_(options),
       returns_(returns),
       clock_(clock),
@@ -65,8 +87,11 @@ BatchingIntake::BatchingIntake(const BatchingOptions& options, std::vector<Shard
              .reactor = options.reactor_index,
              .parts = {}},
             writer != nullptr, stats_),
+      ledger_(ledger),
+      retries_(ledger),
       batches_unsent_max_(options.batches_max),
       returns_owed_max_(options.batches_max) {
+  WELLHEAD_ASSERT(ledger == nullptr || writer != nullptr);
   if (writer != nullptr) gate_.emplace(*writer);
   for (ShardPort& port : require_shards(std::move(shards), board)) {
     Mailbox::Sender sender(*port.inbox);
@@ -77,7 +102,8 @@ BatchingIntake::BatchingIntake(const BatchingOptions& options, std::vector<Shard
   batches_away_max_ = options_.batches_max / away_divisor / lane_count;
   if (gate_) {
     // A section is never larger than its batch's memory, so counting batches bounds the block's bytes.
-    const std::size_t sections = options_.block_bytes_max / options_.batch_bytes;
+    if (ledger != nullptr) ledger_bytes_max_ = ledger_share(options_.block_bytes_max);
+    const std::size_t sections = (options_.block_bytes_max - ledger_bytes_max_) / options_.batch_bytes;
     WELLHEAD_ASSERT(sections >= lane_count);
     batches_unsent_max_ = static_cast<std::uint32_t>(std::min<std::size_t>(sections, options_.batches_max));
     returns_owed_max_ = std::max(options_.batches_max / returns_divisor, lane_count);
@@ -91,29 +117,50 @@ BatchingIntake::~BatchingIntake() = default;
 
 SubmitResult BatchingIntake::submit(const IntakeRequest& request) {
   const AckLevel ack = gate_ ? request.ack : AckLevel::commit;
-  if (auto refusal = refuse_before_decoding(ack)) return std::move(*refusal);
+  const std::int64_t now_us = clock_.wall_us();
+  const RetryBook::Verdict verdict = retries_.begin(request, now_us);
+  // What is durable already needs no journal that takes anything.
+  const bool repeated = verdict.standing == RetryBook::Standing::repeated;
+  auto refusal = repeated && ack == AckLevel::journal ? std::nullopt : refuse_before_decoding(ack);
+  if (refusal) {
+    if (retries_.in_work()) retries_.take_back();
+    return std::move(*refusal);
+  }
+  switch (verdict.standing) {
+    case RetryBook::Standing::fresh:
+      break;
+    case RetryBook::Standing::repeated:
+      return submit_repeated(request, verdict);
+    case RetryBook::Standing::in_flight:
+      return {.submission = Submission::in_flight, .message = {}};
+    case RetryBook::Standing::conflict:
+      return {.submission = Submission::conflict, .message = {}};
+    case RetryBook::Standing::taken_over:
+      return {.submission = Submission::taken_over, .message = {}};
+  }
+  SubmitResult result = submit_fresh(request, now_us);
+  // What is stored is held for the block; of everything else nothing needs to be remembered.
+  if (retries_.in_work()) retries_.take_back();
+  return result;
+}
+
+SubmitResult BatchingIntake::submit_fresh(const IntakeRequest& request, std::int64_t now_us) {
   const std::uint32_t slot = book_.open();
   request_in_work_ = slot;
   begin_rows();
   dead_letters_.start(request.dead_letters);
-  const std::int64_t receive_time_us = clock_.wall_us();
-  const DecodeResult decoded = decoder_.decode({.schema = *request.schema,
-                                                .body = request.body,
-                                                .format = request.format,
-                                                .receive_time_us = receive_time_us},
-                                               *this, book_.at(slot).outcome.errors);
+  const DecodeResult decoded = decode(request, now_us, *this);
   if (decoded.status == DecodeStatus::malformed_body) {
     undo(slot);
     return {Submission::malformed, decoded.malformed_code, decoded.malformed_message};
   }
   const bool rows_kept = !request.all_or_nothing || decoded.rejected == 0;
-  const bool must_return = gate_ && ack == AckLevel::commit && rows_kept;
-  if (decoded.status == DecodeStatus::no_memory || (must_return && !reserve_returns())) {
+  const bool must_return = gate_ && request.ack == AckLevel::commit && rows_kept;
+  if (decoded.status == DecodeStatus::no_memory || !reserve_ledger() || (must_return && !reserve_returns())) {
     undo(slot);
     return refuse_for_memory();
   }
-  if (!rows_kept) take_rows_back();
-  enter(slot, request, decoded, rows_kept, receive_time_us);
+  enter(request, decoded, rows_kept, now_us);
   return {.submission = Submission::taken, .message = {}};
 }
 
@@ -139,16 +186,47 @@ SubmitResult BatchingIntake::reject_too_large(const IntakeRequest& request, std:
                        .whole_bytes = record_bytes});
   DecodeResult one_rejected;
   one_rejected.received = one_rejected.rejected = 1;
-  enter(slot, request, one_rejected, true, clock_.wall_us());
+  enter(request, one_rejected, true, clock_.wall_us());
   return {.submission = Submission::taken, .message = {}};
 }
 
-void BatchingIntake::enter(std::uint32_t slot, const IntakeRequest& request, const DecodeResult& decoded,
-                           bool rows_kept, std::int64_t receive_time_us) {
+// A request of which no record is stored is not remembered: sent again it is looked at again, and a client
+// may mend its records and keep the key.
+void BatchingIntake::enter(const IntakeRequest& request, const DecodeResult& decoded, bool rows_kept,
+                           std::int64_t receive_time_us) {
+  const bool stored = rows_kept && decoded.accepted > 0;
+  if (stored) retries_.hold(request_in_work_, decoded.accepted, decoded.rejected, parts_in_work());
+  if (!rows_kept) take_rows_back();
   const auto letters = post_dead_letters(request, receive_time_us, decoded.rejected);
-  book_.enter(slot, request, decoded, rows_kept, letters.rows);
+  book_.enter(request_in_work_, request, decoded, rows_kept, letters.rows);
   stats_.dead_letter_rows.add(letters.rows);
   stats_.dead_letter_rows_dropped.add(letters.dropped);
+}
+
+DecodeResult BatchingIntake::decode(const IntakeRequest& request, std::int64_t time_us, RowSink& rows) {
+  return decoder_.decode(
+      {.schema = *request.schema, .body = request.body, .format = request.format, .receive_time_us = time_us},
+      rows, book_.at(request_in_work_).outcome.errors);
+}
+
+// Decoded again as of the time it was first received, for the same errors; its rows go nowhere.
+SubmitResult BatchingIntake::submit_repeated(const IntakeRequest& request,
+                                             const RetryBook::Verdict& verdict) {
+  DiscardedRows discarded;
+  const std::uint32_t slot = book_.open();
+  request_in_work_ = slot;
+  const DecodeResult decoded = decode(request, verdict.time_us, discarded);
+  if (decoded.status != DecodeStatus::complete) {
+    book_.forget(slot);
+    return {Submission::malformed, decoded.malformed_code, decoded.malformed_message};
+  }
+  book_.enter_repeated(slot, request, decoded, verdict.answer, board_);
+  return {.submission = Submission::taken, .message = {}};
+}
+
+void BatchingIntake::count_duplicates(std::uint32_t records) {
+  stats_.records_received.add(records);
+  stats_.records_duplicate.add(records);
 }
 
 std::optional<SubmitResult> BatchingIntake::refuse_before_decoding(AckLevel ack) {
@@ -178,6 +256,10 @@ SubmitResult BatchingIntake::refuse_for_memory() {
     case Shortage::block:
       if (batches_unsent_ > 0) break;
       return too_large(batches_unsent_max_ * options_.batch_bytes, "that go into the journal at once", "");
+    case Shortage::ledger:
+      if (retries_.has_unsent()) break;
+      return too_large(ledger_bytes_max_, "that the journal has for what is remembered of requests at once",
+                       "");
     case Shortage::returns:
       if (batches_unsent_ > 0 || returns_owed_ > 0) break;
       return too_large(returns_owed_max_ * options_.batch_bytes,
@@ -315,10 +397,23 @@ bool BatchingIntake::reserve_returns() {
   return true;
 }
 
+std::size_t BatchingIntake::parts_in_work() {
+  std::size_t parts = 0;
+  for_each_batch_in_work([&parts](const Batch&) { ++parts; });
+  return parts;
+}
+
+// What is to be remembered of the request in work has to go into the next block. False when it has no room.
+bool BatchingIntake::reserve_ledger() {
+  if (!retries_.in_work()) return true;
+  shortage_ = Shortage::ledger;
+  return retries_.payload_bytes_with(parts_in_work()) <= ledger_bytes_max_;
+}
+
 // --- the turn ---
 
 std::size_t BatchingIntake::turn(RequestListener& listener) {
-  std::size_t work = receive_returned() + std::exchange(settled_, 0);
+  std::size_t work = receive_returned() + std::exchange(settled_, 0) + book_.settle_repeated(board_);
   look_at_shards();
   const bool journal_changed = gate_ && gate_->look();
   work += book_.deliver(listener);
@@ -365,7 +460,7 @@ bool BatchingIntake::capacity_due(bool moved) const {
 std::size_t BatchingIntake::pass_on() {
   if (!gate_) return send_batches();
   if (gate_->on_its_way() || batches_unsent_ == 0) return 0;
-  if (gate_->closed()) return stopping_ ? give_up_unsent() : 0;
+  if (gate_->closed()) return stopping_ ? give_up_unsent(stopped_unwritten) : 0;
   return begin_block();
 }
 
@@ -426,19 +521,39 @@ void BatchingIntake::forget_unsent() {
 
 std::size_t BatchingIntake::begin_block() {
   gather_unsent();
-  if (unsent_.empty() || !gate_->begin_block(unsent_)) return 0;
+  if (unsent_.empty()) return 0;
+  number_unsent();
+  retries_.encode([this](std::uint32_t slot) { return book_.receipt_text(slot); });
+  if (!gate_->begin_block(unsent_, retries_.payload(), retries_.entries())) {
+    for (const Batch* batch : unsent_) book_.forget_places(*batch);
+    return 0;
+  }
+  retries_.begin_block();
   forget_unsent();
-  for (const Batch* batch : unsent_) book_.note_places(*batch);
   return unsent_.size();
+}
+
+// A receipt names sequences, and the block holds receipts: so the batches get their numbers before the
+// journal gives it to them. It is the same, since sequences have no gaps.
+void BatchingIntake::number_unsent() {
+  std::uint32_t shard = 0;
+  std::uint64_t sequence = 0;
+  for (Batch* batch : unsent_) {  // by shard
+    if (sequence == 0 || batch->shard() != shard) sequence = lanes_[batch->shard()].sequence;
+    shard = batch->shard();
+    batch->set_lane({.epoch = board_.epoch(), .reactor = options_.reactor_index, .shard = shard}, ++sequence);
+    book_.note_places(*batch);
+  }
 }
 
 // The node stops, and only an operator or the database could make the journal take these: nobody waits for
 // that.
-std::size_t BatchingIntake::give_up_unsent() {
+std::size_t BatchingIntake::give_up_unsent(const RequestBook::Abandonment& why) {
   gather_unsent();
   forget_unsent();
+  retries_.abandon_unsent();
   for (Batch* batch : unsent_) {
-    book_.settle_abandoned(*batch, stopped_unwritten);
+    book_.settle_abandoned(*batch, why);
     release_batch(batch);
   }
   return unsent_.size();
@@ -466,10 +581,13 @@ void BatchingIntake::on_journal_completion(std::int64_t result) {
 
 void BatchingIntake::on_block_durable() {
   stats_.blocks.add();
+  retries_.finish_block();
   for (Batch* batch : gate_->block()) {
     const std::uint32_t shard = batch->shard();
     const std::uint64_t sequence = batch->lane_sequence();
     Lane& lane = lanes_[shard];
+    WELLHEAD_ASSERT(sequence == lane.sequence + 1);
+    lane.sequence = sequence;
     book_.settle_durable(*batch);
     if (batch->must_return() || lane.away < batches_away_max_) {
       send(lane, batch);
@@ -487,11 +605,15 @@ void BatchingIntake::on_block_durable() {
     if (std::exchange(lane.spilled, false)) lane.port.inbox->wake();
 }
 
+// What waits behind the block is given up with it: nobody knows when the journal is mended, and lines of a
+// producer must not be stored when those before them are not.
 void BatchingIntake::on_block_failed() {
+  retries_.abandon_block();
   for (Batch* batch : gate_->block()) {
     book_.settle_abandoned(*batch, block_failed);
     release_batch(batch);
   }
+  settled_ += give_up_unsent(behind_failed);
 }
 
 void BatchingIntake::reopen_journal() {
@@ -510,8 +632,10 @@ void BatchingIntake::finish_sleep() {
 }
 
 nanoseconds BatchingIntake::sleep_max() const {
-  if (!gate_ || gate_->state() == JournalGate::State::open || batches_unsent_ == 0) return nanoseconds::max();
-  return gate_->state() == JournalGate::State::not_ready ? not_ready_interval : unwritable_interval;
+  const nanoseconds idle = book_.repeated_waiting() ? repeated_interval : nanoseconds::max();
+  if (!gate_ || gate_->state() == JournalGate::State::open || batches_unsent_ == 0) return idle;
+  const bool not_ready = gate_->state() == JournalGate::State::not_ready;
+  return std::min(idle, not_ready ? not_ready_interval : unwritable_interval);
 }
 
 }  // namespace wellhead

@@ -27,6 +27,7 @@
 #include "net/intake.hpp"
 #include "net/journal_gate.hpp"
 #include "net/request_book.hpp"
+#include "net/retry_book.hpp"
 #include "queue/batch.hpp"
 #include "queue/lane.hpp"
 #include "queue/mailbox.hpp"
@@ -46,7 +47,7 @@ struct BatchingOptions {
   std::uint32_t batches_max = 256;       // per reactor: these are the credits that bound every queue
   // Without a journal: with fewer at a shard, an open batch is sent at the turn's end, full or not.
   std::uint32_t batches_away_eager = 4;
-  // The journal's own bound; at least a batch of each shard.
+  // The journal's own bound; at least block_bytes_min().
   std::size_t block_bytes_max = 32U << 20;
   std::uint32_t receipt_digest = 0;     // of the journal: net/receipt.hpp
   std::uint32_t requests_max = 65'536;  // taken and not answered
@@ -54,13 +55,27 @@ struct BatchingOptions {
   DeadLetterOptions dead_letter{};
 };
 
+// What of a block is left for its ledger section.
+[[nodiscard]] constexpr std::size_t ledger_share(std::size_t block_bytes_max) noexcept {
+  constexpr std::size_t divisor = 16;
+  return block_bytes_max / divisor;
+}
+// The smallest BatchingOptions::block_bytes_max: a batch of each shard beside the ledger's share.
+[[nodiscard]] constexpr std::size_t block_bytes_min(std::size_t batch_bytes, std::size_t shards) noexcept {
+  const std::size_t rows = batch_bytes * shards;
+  const std::size_t bytes = rows + rows / 15 + 1;
+  return (bytes + Batch::alignment - 1) / Batch::alignment * Batch::alignment;
+}
+static_assert(block_bytes_min(4096, 1) - ledger_share(block_bytes_min(4096, 1)) >= 4096);
+
 class BatchingIntake final : public Intake, private RowSink {
  public:
   // `returns` is this reactor's own mailbox, where shards send batches back. `board` has this reactor and as
   // many shards as there are ports. Without `writer` there is no journal: batches are numbered here and are
-  // acknowledged when they are committed. All of it outlives the intake.
+  // acknowledged when they are committed. Without `ledger`, which wants a journal, no request can be
+  // repeated. All of it outlives the intake.
   BatchingIntake(const BatchingOptions& options, std::vector<ShardPort> shards, Mailbox& returns,
-                 const Clock& clock, LaneBoard& board, JournalWriter* writer);
+                 const Clock& clock, LaneBoard& board, JournalWriter* writer, LedgerTable* ledger = nullptr);
   ~BatchingIntake() override;
 
   [[nodiscard]] SubmitResult submit(const IntakeRequest& request) override;
@@ -74,6 +89,8 @@ class BatchingIntake final : public Intake, private RowSink {
   void on_journal_completion(std::int64_t result) override;
   void reopen_journal() override;
   void begin_stop() override { stopping_ = true; }
+  [[nodiscard]] LedgerTable* ledger() override { return ledger_; }
+  void count_duplicates(std::uint32_t records) override;
   [[nodiscard]] bool prepare_sleep() override;
   void finish_sleep() override;
   [[nodiscard]] int wake_fd() const override { return returns_.wake_fd(); }
@@ -89,14 +106,14 @@ class BatchingIntake final : public Intake, private RowSink {
     Batch* open = nullptr;       // rows are added here
     std::vector<Batch*> sealed;  // full, waiting for the end of the turn or for the journal
     std::uint32_t away = 0;      // sent and not back
-    std::uint64_t sequence = 0;  // of the last batch; without a journal only
+    std::uint64_t sequence = 0;  // of the last batch that is durable, or, without a journal, sent
     bool spilled = false;        // in the completion at hand: the shard is to look at the board
     // Where this lane stood when the request in work began, to take its rows back.
     std::size_t sealed_before = 0;
     std::optional<BatchMark> open_mark;
   };
   // What there was not enough of for the last request that did not fit.
-  enum class Shortage : std::uint8_t { batches, block, returns };
+  enum class Shortage : std::uint8_t { batches, block, returns, ledger };
   // Who was refused and is owed on_capacity(): by what stood in the way.
   struct Refused {
     bool for_memory = false;
@@ -108,7 +125,7 @@ class BatchingIntake final : public Intake, private RowSink {
   [[nodiscard]] bool wants_rejected() const noexcept override { return dead_letters_.wants(); }
   void on_rejected(const RejectedRecord& record) override { dead_letters_.add(record); }
   // The request stands, whether there is room for its dead letters or not.
-  void enter(std::uint32_t slot, const IntakeRequest& request, const DecodeResult& decoded, bool rows_kept,
+  void enter(const IntakeRequest& request, const DecodeResult& decoded, bool rows_kept,
              std::int64_t receive_time_us);
   [[nodiscard]] DeadLetterBox::Posted post_dead_letters(const IntakeRequest& request,
                                                         std::int64_t receive_time_us, std::uint32_t rejected);
@@ -119,6 +136,11 @@ class BatchingIntake final : public Intake, private RowSink {
 
   [[nodiscard]] std::optional<SubmitResult> refuse_before_decoding(AckLevel ack);
   [[nodiscard]] SubmitResult refuse_for_memory();
+  [[nodiscard]] DecodeResult decode(const IntakeRequest& request, std::int64_t time_us, RowSink& rows);
+  [[nodiscard]] SubmitResult submit_fresh(const IntakeRequest& request, std::int64_t now_us);
+  [[nodiscard]] SubmitResult submit_repeated(const IntakeRequest& request, const RetryBook::Verdict& verdict);
+  [[nodiscard]] std::size_t parts_in_work();
+  [[nodiscard]] bool reserve_ledger();
   void begin_rows();
   void undo(std::uint32_t slot);
   void take_rows_back();
@@ -129,13 +151,14 @@ class BatchingIntake final : public Intake, private RowSink {
   std::size_t receive_returned();
   void look_at_shards();
   [[nodiscard]] bool capacity_due(bool moved) const;
+  void number_unsent();
   std::size_t pass_on();
   std::size_t send_batches();
   void number(Lane& lane, Batch& batch);
   void gather_unsent();
   void forget_unsent();
   std::size_t begin_block();
-  std::size_t give_up_unsent();
+  std::size_t give_up_unsent(const RequestBook::Abandonment& why);
   void on_block_durable();
   void on_block_failed();
   void send(Lane& lane, Batch* batch);
@@ -150,6 +173,8 @@ class BatchingIntake final : public Intake, private RowSink {
   std::function<std::string(ConnectionId)> describe_source_;
   IntakeStats stats_;
   RequestBook book_;
+  LedgerTable* ledger_;
+  RetryBook retries_;
   std::vector<Lane> lanes_;
   std::vector<std::unique_ptr<Batch>> batches_;  // all of them, made when first needed
   std::vector<Batch*> batches_free_;
@@ -160,6 +185,7 @@ class BatchingIntake final : public Intake, private RowSink {
   std::uint32_t batches_unsent_max_;
   std::uint32_t batches_away_max_;  // of a lane, but those that must return
   std::uint32_t returns_owed_max_;
+  std::size_t ledger_bytes_max_ = 0;  // of a block's ledger section
   std::uint32_t request_in_work_ = 0;
   RowKind kind_in_work_ = RowKind::record;
   Shortage shortage_ = Shortage::batches;

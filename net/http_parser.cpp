@@ -53,12 +53,13 @@ struct HttpParser::Callbacks {
       std::string_view name;
       Header header;
     };
-    static constexpr std::array<Known, 6> known{{{"host", Header::host},
+    static constexpr std::array<Known, 7> known{{{"host", Header::host},
                                                  {"content-type", Header::content_type},
                                                  {"content-encoding", Header::content_encoding},
                                                  {"transfer-encoding", Header::transfer_encoding},
                                                  {"expect", Header::expect},
-                                                 {"ack", Header::ack}}};
+                                                 {"ack", Header::ack},
+                                                 {"idempotency-key", Header::idempotency_key}}};
     HttpParser& me = self(parser);
     me.header_ = Header::other;
     // Trailers come here too; none of them may change what the head has said.
@@ -66,6 +67,7 @@ struct HttpParser::Callbacks {
       for (const Known& candidate : known)
         if (equal_ignoring_case(candidate.name, me.field_name_)) me.header_ = candidate.header;
     if (me.header_ == Header::host) ++me.head_.host_count;
+    if (me.header_ == Header::idempotency_key) me.head_.has_idempotency_key = true;
     std::string* value = me.value_of(me.header_);
     if (value != nullptr && !value->empty()) value->append(", ");
     me.field_name_.clear();
@@ -127,6 +129,8 @@ void HttpRequestHead::clear() noexcept {
   transfer_encoding.clear();
   expect.clear();
   ack.clear();
+  idempotency_key.clear();
+  has_idempotency_key = false;
 }
 
 std::string_view HttpRequestHead::path() const noexcept {
@@ -234,6 +238,8 @@ std::string* HttpParser::value_of(Header header) {
       return &head_.expect;
     case Header::ack:
       return &head_.ack;
+    case Header::idempotency_key:
+      return &head_.idempotency_key;
     case Header::host:
     case Header::other:
       return nullptr;

@@ -33,6 +33,8 @@ struct HttpRequestHead {
   std::string transfer_encoding;
   std::string expect;
   std::string ack;
+  std::string idempotency_key;
+  bool has_idempotency_key = false;
 
   [[nodiscard]] bool has_body() const noexcept { return chunked || content_length > 0; }
   [[nodiscard]] std::string_view path() const noexcept;
@@ -89,7 +91,8 @@ class HttpParser {
     content_encoding,
     transfer_encoding,
     expect,
-    ack
+    ack,
+    idempotency_key
   };
 
   [[nodiscard]] bool take_body(std::string_view piece);

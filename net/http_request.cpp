@@ -6,6 +6,8 @@
 #include <optional>
 #include <system_error>
 
+#include "net/producer_greeting.hpp"
+
 namespace wellhead {
 namespace {
 
@@ -91,6 +93,26 @@ std::optional<std::chrono::milliseconds> duration_of(std::string_view text) {
   return std::nullopt;
 }
 
+// What is wrong with the request's key, if it has one.
+std::optional<HttpRefusal> check_key(const HttpRequestHead& head, std::string_view key, Intake& intake) {
+  if (!head.has_idempotency_key) return std::nullopt;
+  if (!is_retry_name(key))
+    return HttpRefusal{400,
+                       "invalid_idempotency_key",
+                       "Idempotency-Key is 1 to 255 visible ASCII characters without spaces, once.",
+                       0,
+                       {}};
+  if (intake.ledger() == nullptr)
+    return HttpRefusal{400,
+                       "idempotency_unavailable",
+                       "This node runs without a journal and could not tell a repeated request after a "
+                       "restart; nothing of this one was stored. Send it without Idempotency-Key, or to a "
+                       "node with a journal.",
+                       0,
+                       {}};
+  return std::nullopt;
+}
+
 // The value of `name` in a query, empty when it is not there.
 std::string_view query_value(std::string_view query, std::string_view name) {
   while (!query.empty()) {
@@ -135,6 +157,8 @@ std::optional<HttpRefusal> plan_ingest(const HttpRequestHead& head, const Sessio
     return HttpRefusal{400, "invalid_parameter", "dead_letter is either true or false.", 0, {}};
   const auto ack = ack_of(head.ack, listener.ack);
   if (!ack) return HttpRefusal{400, "invalid_parameter", "Ack is either journal or commit.", 0, {}};
+  plan.idempotency_key = trim(head.idempotency_key);
+  if (auto refusal = check_key(head, plan.idempotency_key, *context.intake)) return refusal;
   plan.ack = *ack;
   plan.format = *format;
   plan.coding = *coding;

@@ -34,6 +34,7 @@ struct HttpPlan {
   bool dead_letters = true;
   bool wants_continue = false;
   AckLevel ack = AckLevel::journal;
+  std::string_view idempotency_key;           // within the head; empty: none
   std::string_view receipt;                   // within the head
   std::chrono::milliseconds receipt_wait{0};  // for its commit
 };

@@ -60,6 +60,20 @@ constexpr HttpRefusal busy{429,
                            "request was stored. Try again.",
                            busy_retry_after_s,
                            {}};
+constexpr HttpRefusal key_in_flight{409,
+                                    "idempotency_key_in_flight",
+                                    "An earlier request with this Idempotency-Key is on its way; nothing of "
+                                    "this one was stored. Send it again "
+                                    "to learn what became of the first.",
+                                    busy_retry_after_s,
+                                    {}};
+constexpr HttpRefusal key_conflict{422,
+                                   "idempotency_key_conflict",
+                                   "This Idempotency-Key was used for a request with another body, format or "
+                                   "accept_partial; nothing of this "
+                                   "one was stored. Use a new key for new records.",
+                                   0,
+                                   {}};
 constexpr HttpRefusal stopping{503,
                                "unavailable",
                                "This node is stopping; nothing of this request was stored. Try again.",
@@ -71,6 +85,10 @@ constexpr HttpRefusal unknown_receipt{404,
                                       "knows. Copy it whole, and ask the node that gave it.",
                                       0,
                                       {}};
+// In place of any other sentence about an outcome that is not known: with a key there is no risk in it.
+constexpr std::string_view repeat_with_key =
+    "It is not known whether the records of this request are stored. Send it again with the same "
+    "Idempotency-Key: each is stored once.";
 constexpr HttpRefusal outcome_unknown{
     503,
     "outcome_unknown",
@@ -281,7 +299,8 @@ void HttpSession::submit() {
                                                        .all_or_nothing = plan_.all_or_nothing,
                                                        .dead_letters = plan_.dead_letters,
                                                        .ack = plan_.ack,
-                                                       .wants_receipt = true});
+                                                       .wants_receipt = true,
+                                                       .idempotency_key = plan_.idempotency_key});
   switch (result.submission) {
     case Submission::taken:
       release_body();
@@ -297,6 +316,15 @@ void HttpSession::submit() {
       break;
     case Submission::busy:
       wait_for_capacity();
+      break;
+    case Submission::in_flight:
+      refuse(key_in_flight);
+      break;
+    case Submission::conflict:
+      refuse(key_conflict);
+      break;
+    case Submission::taken_over:
+      WELLHEAD_ASSERT(false);  // HTTP has no producers
       break;
   }
 }
@@ -322,10 +350,7 @@ void HttpSession::on_outcome(const RequestOutcome& outcome) {
   context_.stats.request_us.record(
       static_cast<std::uint64_t>(context_.clock.monotonic_ns() - body_complete_ns_) / 1'000);
   if (outcome.abandoned) {
-    HttpRefusal refusal = outcome_unknown;
-    if (outcome.nothing_stored) refusal.code = "unavailable";
-    if (!outcome.problem.empty()) refusal.message = outcome.problem;
-    refuse(refusal);
+    refuse_abandoned(outcome);
     return;
   }
   // A duplicate is stored, by an earlier request: for the client that is as good.
@@ -334,7 +359,18 @@ void HttpSession::on_outcome(const RequestOutcome& outcome) {
   append_outcome_body(context_.scratch, outcome);
   HttpReplyHead head;
   head.status = any && !(plan_.all_or_nothing && outcome.rejected > 0) ? 200 : 422;
+  head.replayed = outcome.replayed;
   reply(head, context_.scratch);
+}
+
+void HttpSession::refuse_abandoned(const RequestOutcome& outcome) {
+  HttpRefusal refusal = outcome_unknown;
+  if (!outcome.problem.empty()) refusal.message = outcome.problem;
+  if (outcome.nothing_stored)
+    refusal.code = "unavailable";
+  else if (!plan_.idempotency_key.empty())
+    refusal.message = repeat_with_key;
+  refuse(refusal);
 }
 
 void HttpSession::answer_admin() {
@@ -490,7 +526,7 @@ void HttpSession::on_deadline() {
       break;
     case State::committing:
       stats.commit_timeouts.add();
-      refuse(outcome_unknown);
+      refuse_abandoned({});
       break;
     case State::receipt:
       answer_receipt();

@@ -67,6 +67,7 @@ class HttpSession final : public Session, private HttpBodySink {
   void reply(const HttpReplyHead& head, std::string_view body);
   void refuse(const HttpRefusal& refusal);
   void refuse_for_memory();
+  void refuse_abandoned(const RequestOutcome& outcome);
   void answer_admin();
   void start_receipt();
   void answer_receipt();

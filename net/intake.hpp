@@ -19,8 +19,11 @@
 #include "codec/record_error.hpp"
 #include "codec/schema.hpp"
 #include "journal/journal.hpp"
+#include "journal/ledger.hpp"
 
 namespace wellhead {
+
+struct LedgerTable;
 
 // Names a connection of a reactor for as long as it lives; the generation makes a reused slot another
 // connection.
@@ -36,6 +39,13 @@ enum class AckLevel : std::uint8_t {
   commit,   // its rows are committed in the database
 };
 
+// The lines of a request within all its producer sent; see journal/producer_table.hpp.
+struct ProducerLines {
+  Fingerprint producer{};
+  std::uint64_t claim = 0;  // 0: no producer
+  std::uint64_t last_sequence = 0;
+};
+
 struct IntakeRequest {
   const Schema* schema;
   std::string_view body;  // input_padding_bytes readable behind it; free again when submit() returns
@@ -46,6 +56,9 @@ struct IntakeRequest {
   bool dead_letters = true;     // bad records are kept in the stream dead_letter
   AckLevel ack = AckLevel::journal;
   bool wants_receipt = false;
+  // At most one of these; only where Intake::ledger() is.
+  std::string_view idempotency_key = {};  // empty: none
+  ProducerLines lines{};
 };
 
 struct RequestOutcome {
@@ -54,6 +67,8 @@ struct RequestOutcome {
   std::uint32_t accepted = 0;  // durable or committed, as the request's AckLevel says
   std::uint32_t rejected = 0;
   std::uint32_t duplicate = 0;
+  // The request was answered before with these numbers and this receipt, and nothing of it was stored again.
+  bool replayed = false;
   // Some rows did not become what the AckLevel asks for: no success may be told. `problem` says in a sentence
   // what that means for the records; with `nothing_stored` it is certain that none of them is or will be.
   bool abandoned = false;
@@ -70,6 +85,9 @@ enum class Submission : std::uint8_t {
   busy,         // no memory for it now; nothing was taken. RequestListener::on_capacity follows when there is
   unavailable,  // the journal, or for AckLevel::commit the database, cannot be written now; nothing was
                 // taken. `message` says why; on_capacity follows when it can
+  in_flight,    // an earlier request with the same idempotency key is on its way; nothing was taken
+  conflict,     // the idempotency key was used with other content; nothing was taken
+  taken_over,   // another connection speaks for the producer; nothing was taken
 };
 
 struct SubmitResult {
@@ -147,6 +165,12 @@ class Intake {
   // The reactor stops and submits nothing more: requests that could only wait for the journal to be mended
   // are given up instead.
   virtual void begin_stop() {}
+
+  // What is remembered of requests, to be asked where producers stand; null where nothing is, and then no
+  // request may be one that can be repeated.
+  [[nodiscard]] virtual LedgerTable* ledger() { return nullptr; }
+  // Records a session passed over because they are stored already.
+  virtual void count_duplicates(std::uint32_t records) { (void)records; }
 
   // Before the reactor blocks: false when there is work, and then it must not block.
   [[nodiscard]] virtual bool prepare_sleep() = 0;

@@ -24,11 +24,12 @@ bool JournalGate::look() {
   return state_ != before;
 }
 
-bool JournalGate::begin_block(std::span<Batch* const> batches) {
+bool JournalGate::begin_block(std::span<Batch* const> batches, std::span<const std::byte> ledger,
+                              std::uint32_t ledger_entries) {
   WELLHEAD_ASSERT(!on_its_way() && !batches.empty());
-  // The place for what requests say of themselves: the block's ledger section goes in here with the rows it
-  // speaks of, so that after a crash either both are there or neither.
-  switch (writer_.append(batches)) {
+  // What requests say of themselves goes in here with the rows it speaks of, so that after a crash either
+  // both are there or neither.
+  switch (writer_.append(batches, ledger, ledger_entries)) {
     case AppendStatus::planned:
       block_.assign(batches.begin(), batches.end());
       operation_due_ = true;

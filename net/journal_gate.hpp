@@ -41,9 +41,11 @@ class JournalGate {
   // With the next look() that no block is on its way in. Nothing unless the journal is latched.
   void reopen() noexcept { reopen_wanted_ = true; }
 
-  // Starts a block of all `batches`. False when the journal does not take it: they stay the caller's.
-  // REQUIRES no block on its way and at least one batch.
-  [[nodiscard]] bool begin_block(std::span<Batch* const> batches);
+  // Starts a block of all `batches` and, if not empty, a ledger section of `ledger_entries` entries. False
+  // when the journal does not take it: they stay the caller's. REQUIRES no block on its way and at least one
+  // batch.
+  [[nodiscard]] bool begin_block(std::span<Batch* const> batches, std::span<const std::byte> ledger = {},
+                                 std::uint32_t ledger_entries = 0);
   [[nodiscard]] bool on_its_way() const noexcept { return !block_.empty(); }
   // The next operation, once.
   [[nodiscard]] std::optional<JournalOperation> operation();

@@ -1,10 +1,12 @@
 #include "net/ndjson_session.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <utility>
 
 #include "base/assert.hpp"
+#include "journal/ledger_table.hpp"
 
 namespace wellhead {
 namespace {
@@ -21,6 +23,21 @@ constexpr std::size_t run_bytes_max = 256U << 10;
 
 // What is kept of a line that is too long.
 constexpr std::size_t long_line_bytes_kept = 16U << 10;
+
+// How often it is looked whether the lines of a producer's earlier connection are settled.
+constexpr std::chrono::milliseconds settling_pause{5};
+
+constexpr std::string_view no_acknowledgements_message =
+    "This listener sends no acknowledgements, so a producer could not learn what is stored. Connect to one "
+    "that "
+    "does (ndjson.acknowledge), or send records without naming a producer.";
+constexpr std::string_view no_journal_message =
+    "This node runs without a journal and could not tell repeated lines after a restart. Send records "
+    "without "
+    "naming a producer, or to a node with a journal.";
+constexpr std::string_view taken_over_message =
+    "Another connection named this producer, or lines before this one could not be stored. Connect again to "
+    "learn the last line that is stored, and go on behind it.";
 
 constexpr std::string_view long_line_message = "the line is longer than this node takes";
 
@@ -72,6 +89,7 @@ NdjsonSession::NdjsonSession(SessionContext& context, Link link, const Schema& s
       last_line_ns_(context.now_ns) {}
 
 NdjsonSession::~NdjsonSession() {
+  if (producer_.claim != 0) context_.intake->ledger()->producers.leave(producer_.name, producer_.claim);
   context_.reply_bytes_held -= held_bytes_;
 }
 
@@ -125,15 +143,18 @@ bool NdjsonSession::find_run(std::string_view bytes, Run& run) const {
   run.blank = true;
   run.blank_lines.clear();
   std::size_t end = 0;
-  while (end < bytes.size() && run.line_count < run_lines_max && end < run_bytes_max) {
+  const std::uint32_t lines_limit = run_lines_limit();
+  while (end < bytes.size() && run.line_count < lines_limit && end < run_bytes_max) {
     const std::size_t newline = bytes.find('\n', end);
     if (newline == std::string_view::npos || newline - end > context_.limits.line_bytes_max) break;
-    if (is_blank(bytes.substr(end, newline - end)))
+    const std::string_view line = bytes.substr(end, newline - end);
+    if (is_blank(line))
       run.blank_lines.push_back(run.line_count);
     else
       run.blank = false;
     ++run.line_count;
     end = newline + 1;
+    if (at_first_line_ && run.line_count == 1 && read_greeting(line)) break;
   }
   run.bytes = bytes.substr(0, end);
   return end > 0;
@@ -208,16 +229,32 @@ bool NdjsonSession::room_for_chunk() const noexcept {
          outbox_.bytes() + held_bytes_ < unsent_bytes_max;
 }
 
+// No run has both lines that are stored already and lines that are not.
+std::uint32_t NdjsonSession::run_lines_limit() const noexcept {
+  if (line_count_ >= producer_.last_stored) return run_lines_max;
+  return static_cast<std::uint32_t>(
+      std::min<std::uint64_t>(run_lines_max, producer_.last_stored - line_count_));
+}
+
 NdjsonSession::Progress NdjsonSession::submit(const Run& run) {
+  if (at_first_line_) {
+    if (const auto greeting = read_greeting(run.bytes)) return greet(*greeting);
+    at_first_line_ = false;
+  }
   if (run.blank) return take(run, 0, true);
+  if (line_count_ < producer_.last_stored) return pass_over(run);
   if (blocked_ || !room_for_chunk()) return Progress::blocked;
   const std::uint64_t cookie = ++context_.last_cookie;
-  const SubmitResult result = context_.intake->submit({.schema = &stream_,
-                                                       .body = run.bytes,
-                                                       .format = BodyFormat::ndjson,
-                                                       .connection = link_.id(),
-                                                       .cookie = cookie,
-                                                       .ack = ack_});
+  const SubmitResult result =
+      context_.intake->submit({.schema = &stream_,
+                               .body = run.bytes,
+                               .format = BodyFormat::ndjson,
+                               .connection = link_.id(),
+                               .cookie = cookie,
+                               .ack = ack_,
+                               .lines = {.producer = producer_.name,
+                                         .claim = producer_.claim,
+                                         .last_sequence = line_count_ + run.line_count}});
   switch (result.submission) {
     case Submission::taken:
       context_.stats.requests.add();
@@ -228,10 +265,55 @@ NdjsonSession::Progress NdjsonSession::submit(const Run& run) {
     case Submission::busy:
     case Submission::unavailable:
       break;
+    case Submission::taken_over:
+      return end_with("producer_taken_over", taken_over_message);
+    case Submission::in_flight:
+    case Submission::conflict:
+      WELLHEAD_ASSERT(false);  // lines have no keys
+      break;
   }
   blocked_ = true;
   link_.await_capacity();
   return Progress::blocked;
+}
+
+// Called again for the same greeting until the lines of an earlier connection are settled.
+NdjsonSession::Progress NdjsonSession::greet(const ProducerGreeting& greeting) {
+  if (!acknowledge_) return end_with("producer_unavailable", no_acknowledgements_message);
+  LedgerTable* ledger = context_.intake->ledger();
+  if (ledger == nullptr) return end_with("producer_unavailable", no_journal_message);
+  if (!greeting.fault.empty()) return end_with("invalid_producer", greeting.fault);
+  if (producer_.claim == 0) {
+    producer_.name = producer_fingerprint(stream_.name(), greeting.producer);
+    producer_.claim = ledger->producers.claim(producer_.name, context_.clock.wall_us());
+  }
+  const ProducerStanding standing = ledger->producers.standing(producer_.name, producer_.claim);
+  producer_.settling = standing.status == ProducerStatus::settling;
+  if (producer_.settling) return Progress::blocked;
+  if (standing.status == ProducerStatus::taken_over)
+    return end_with("producer_taken_over", taken_over_message);
+  at_first_line_ = false;
+  producer_.last_stored = standing.last_sequence;
+  line_count_ = greeting.sequence.value_or(standing.last_sequence + 1) - 1;
+  last_line_ns_ = context_.now_ns;
+  append_producer_line(outbox_.queued, greeting.producer, standing.last_sequence);
+  link_.transmit();
+  return Progress::done;
+}
+
+// Lines that are stored already, by this or an earlier connection.
+NdjsonSession::Progress NdjsonSession::pass_over(const Run& run) {
+  context_.intake->count_duplicates(run.line_count - static_cast<std::uint32_t>(run.blank_lines.size()));
+  return take(run, 0, true);
+}
+
+// Tells why no more lines are taken, and ends the connection. What is on its way is settled and not told.
+NdjsonSession::Progress NdjsonSession::end_with(std::string_view code, std::string_view message) {
+  append_refusal_line(outbox_.queued, line_count_ + 1, code, message);
+  link_.transmit();
+  ended_ = true;
+  link_.finish();
+  return Progress::failed;
 }
 
 NdjsonSession::Progress NdjsonSession::take(const Run& run, std::uint64_t cookie, bool decided) {
@@ -413,6 +495,8 @@ void NdjsonSession::update_deadline() {
   if (outbox_.in_flight)
     link_.set_deadline(std::chrono::nanoseconds(outbox_.moved_ns - context_.now_ns) +
                        context_.limits.send_timeout);
+  else if (producer_.settling)
+    link_.set_deadline(settling_pause);
   else if (!chunks_.empty() || !waiting_.empty() || carry_complete_)
     link_.clear_deadline();
   else
@@ -421,6 +505,10 @@ void NdjsonSession::update_deadline() {
 }
 
 void NdjsonSession::on_deadline() {
+  if (producer_.settling) {
+    process_waiting();
+    return;
+  }
   const std::chrono::nanoseconds unmoved(context_.now_ns - outbox_.moved_ns);
   if (outbox_.in_flight && unmoved < context_.limits.send_timeout) {
     update_deadline();

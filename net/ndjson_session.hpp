@@ -8,6 +8,10 @@
 // acknowledgements each chunk's fate goes out in the order of its lines: first its rejects, then the number
 // of its last line.
 //
+// The first line may name a producer (net/producer_greeting.hpp): then lines count from where the producer
+// says it goes on, lines that are stored already are passed over, and nothing is taken until the lines of an
+// earlier connection of the producer are settled.
+//
 // Backpressure: when the intake takes nothing, or as many chunks are on their way as may be, what has arrived
 // waits and the socket is not read.
 #pragma once
@@ -18,6 +22,7 @@
 #include <string_view>
 #include <vector>
 
+#include "net/producer_greeting.hpp"
 #include "net/session.hpp"
 
 namespace wellhead {
@@ -56,6 +61,13 @@ class NdjsonSession final : public Session {
     std::vector<std::uint32_t> blank_lines;
   };
   enum class Progress : std::uint8_t { done, blocked, failed };
+  // Who sends.
+  struct Producer {
+    Fingerprint name{};
+    std::uint64_t claim = 0;        // 0: no producer
+    bool settling = false;          // an earlier connection's lines are on their way
+    std::uint64_t last_stored = 0;  // lines up to here are passed over
+  };
 
   // Each takes what it can from the front of `bytes`. Blocked: the rest has to wait.
   [[nodiscard]] Progress process(ReceivedBytes& bytes);
@@ -67,7 +79,11 @@ class NdjsonSession final : public Session {
   void process_waiting();
 
   [[nodiscard]] bool find_run(std::string_view bytes, Run& run) const;
+  [[nodiscard]] std::uint32_t run_lines_limit() const noexcept;
   [[nodiscard]] Progress submit(const Run& run);
+  [[nodiscard]] Progress greet(const ProducerGreeting& greeting);
+  [[nodiscard]] Progress pass_over(const Run& run);
+  [[nodiscard]] Progress end_with(std::string_view code, std::string_view message);
   [[nodiscard]] Progress take(const Run& run, std::uint64_t cookie, bool decided);
   [[nodiscard]] bool room_for_chunk() const noexcept;
   void reject_run(const Run& run, const SubmitResult& result);
@@ -96,7 +112,9 @@ class NdjsonSession final : public Session {
   bool carry_complete_ = false;  // carry_ is a whole line that could not be submitted yet
   bool paused_ = false;
   bool ended_ = false;
-  std::uint64_t line_count_ = 0;       // lines that belong to a chunk
+  bool at_first_line_ = true;  // which may be a greeting
+  Producer producer_;
+  std::uint64_t line_count_ = 0;       // of chunks, and those before a producer's first one here
   std::int64_t last_line_ns_;          // when one was last completed
   std::size_t chunk_bytes_ = 0;        // of chunks_
   std::size_t held_bytes_ = 0;         // rejects of chunks that wait for earlier ones

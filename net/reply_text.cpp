@@ -21,10 +21,10 @@ void append_header(std::string& out, std::string_view name, std::string_view val
   out.append(name).append(": ").append(value).append("\r\n");
 }
 
-void append_error_members(std::string& out, RecordErrorCode code, std::string_view field,
+void append_error_members(std::string& out, std::string_view code, std::string_view field,
                           std::string_view message) {
   out += "\"code\":";
-  append_json_string(out, to_string(code));
+  append_json_string(out, code);
   out += ",\"field\":";
   if (field.empty())
     out += "null";
@@ -33,6 +33,15 @@ void append_error_members(std::string& out, RecordErrorCode code, std::string_vi
   if (message.empty()) return;
   out += ",\"message\":";
   append_json_string(out, message);
+}
+
+void append_reject(std::string& out, std::uint64_t line, std::string_view code, std::string_view field,
+                   std::string_view message) {
+  out += "{\"reject\":{\"line\":";
+  append_number(out, line);
+  out += ',';
+  append_error_members(out, code, field, message);
+  out += "}}\n";
 }
 
 }  // namespace
@@ -55,6 +64,8 @@ std::string_view reason_phrase(int status) noexcept {
       return "Method Not Allowed";
     case 408:
       return "Request Timeout";
+    case 409:
+      return "Conflict";
     case 411:
       return "Length Required";
     case 413:
@@ -98,6 +109,7 @@ void append_http_reply(std::string& out, const HttpReplyHead& head, std::string_
     append_number(out, head.retry_after_s);
     out += "\r\n";
   }
+  if (head.replayed) append_header(out, "Idempotency-Replayed", "true");
   if (head.more_headers != nullptr)
     for (const auto& [name, value] : head.more_headers->headers) append_header(out, name, value);
   out += "\r\n";
@@ -130,7 +142,7 @@ void append_outcome_body(std::string& out, const RequestOutcome& outcome) {
     first = false;
     append_number(out, error.index);
     out += ',';
-    append_error_members(out, error.code, error.field, error.message);
+    append_error_members(out, to_string(error.code), error.field, error.message);
     out += '}';
   }
   out += "]}\n";
@@ -156,11 +168,20 @@ void append_ack_line(std::string& out, std::uint64_t line_count) {
 
 void append_reject_line(std::string& out, std::uint64_t line, RecordErrorCode code, std::string_view field,
                         std::string_view message) {
-  out += "{\"reject\":{\"line\":";
-  append_number(out, line);
-  out += ',';
-  append_error_members(out, code, field, message);
-  out += "}}\n";
+  append_reject(out, line, to_string(code), field, message);
+}
+
+void append_refusal_line(std::string& out, std::uint64_t line, std::string_view code,
+                         std::string_view message) {
+  append_reject(out, line, code, {}, message);
+}
+
+void append_producer_line(std::string& out, std::string_view producer, std::uint64_t last_sequence) {
+  out += "{\"producer\":";
+  append_json_string(out, producer);
+  out += ",\"sequence\":";
+  append_number(out, last_sequence);
+  out += "}\n";
 }
 
 std::string_view HttpDate::text(std::int64_t wall_us) {

@@ -19,6 +19,7 @@ struct HttpReplyHead {
   bool body_omitted = false;        // HEAD: the head as for GET, without the body
   std::uint32_t retry_after_s = 0;  // 0: no such header
   std::string_view allow = {};      // empty: no such header
+  bool replayed = false;            // an earlier reply, once more
   const HttpReply* more_headers = nullptr;
 };
 
@@ -38,6 +39,11 @@ void append_ack_line(std::string& out, std::uint64_t line_count);
 // {"reject":{"line":N,"code":…,"field":…,"message":…}}
 void append_reject_line(std::string& out, std::uint64_t line, RecordErrorCode code, std::string_view field,
                         std::string_view message);
+// The same, of a line that is no record.
+void append_refusal_line(std::string& out, std::uint64_t line, std::string_view code,
+                         std::string_view message);
+// {"producer":NAME,"sequence":N}
+void append_producer_line(std::string& out, std::string_view producer, std::uint64_t last_sequence);
 
 // "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 §5.6.7), formatted once a second.
 class HttpDate {

@@ -13,6 +13,15 @@ constexpr std::string_view stored_later =
     "The records are safe in this node's journal, but the node stopped before the database had them: they "
     "are stored when it runs again. Sending them again stores them twice.";
 
+// A lane the board does not know holds nothing the database lacks.
+bool committed(const Receipt& receipt, LaneBoard& board) {
+  return std::ranges::all_of(receipt.parts, [&](const ReceiptPart& part) {
+    const LaneState* lane =
+        board.find({.epoch = receipt.epoch, .reactor = receipt.reactor, .shard = part.shard});
+    return lane == nullptr || lane->committed.load(std::memory_order_acquire) >= part.sequence;
+  });
+}
+
 bool is_record(const Claim& claim) noexcept {
   return claim.kind == RowKind::record;
 }
@@ -40,6 +49,7 @@ void RequestBook::forget(std::uint32_t slot) {
   ++request.generation;
   request.rows_pending = 0;
   request.places.clear();
+  request.receipt_before.clear();
   RecordErrors errors = std::move(request.outcome.errors);  // its capacity is kept
   errors.clear();
   request.outcome = {};
@@ -63,13 +73,48 @@ void RequestBook::enter(std::uint32_t slot, const IntakeRequest& request, const 
   entry.outcome.rejected = rows_kept ? decoded.rejected : decoded.received;
   const std::uint32_t records_pending = rows_kept ? decoded.accepted : 0;
   entry.rows_pending = records_pending + dead_letters;
-  stats_.records_received.add(rows_kept ? decoded.received : decoded.rejected);
+  count_received(decoded, entry.outcome.errors, rows_kept);
   stats_.records_pending.add(records_pending);
+  if (entry.rows_pending == 0) done_.push_back(slot);
+}
+
+void RequestBook::count_received(const DecodeResult& decoded, const RecordErrors& errors, bool rows_kept) {
+  stats_.records_received.add(rows_kept ? decoded.received : decoded.rejected);
   for (std::size_t code = 0; code < record_error_code_count; ++code) {
-    const std::uint32_t count = entry.outcome.errors.count(static_cast<RecordErrorCode>(code));
+    const std::uint32_t count = errors.count(static_cast<RecordErrorCode>(code));
     if (count != 0) stats_.records_rejected[code].add(count);
   }
-  if (entry.rows_pending == 0) done_.push_back(slot);
+}
+
+// The reply has the numbers of the first one. The account has what was decoded now: what can differ is only
+// what the node itself changed in between, as a stream's columns.
+void RequestBook::enter_repeated(std::uint32_t slot, const IntakeRequest& request,
+                                 const DecodeResult& decoded, const RememberedAnswer& answer,
+                                 LaneBoard& board) {
+  Request& entry = requests_[slot];
+  count_received(decoded, entry.outcome.errors, true);
+  stats_.records_duplicate.add(decoded.accepted);
+  entry.connection = request.connection;
+  entry.outcome.cookie = request.cookie;
+  entry.outcome.received = answer.accepted + answer.rejected + answer.duplicate;
+  entry.outcome.accepted = answer.accepted;
+  entry.outcome.rejected = answer.rejected;
+  entry.outcome.duplicate = answer.duplicate;
+  entry.outcome.replayed = true;
+  entry.receipt_before = answer.receipt;
+  std::optional<Receipt> receipt = decode_receipt(answer.receipt);
+  if (request.ack == AckLevel::commit && receipt && !committed(*receipt, board))
+    repeated_waiting_.push_back({.slot = slot, .receipt = std::move(*receipt)});
+  else
+    done_.push_back(slot);
+}
+
+std::size_t RequestBook::settle_repeated(LaneBoard& board) {
+  return std::erase_if(repeated_waiting_, [&](const RepeatedWaiting& waiting_for) {
+    if (!committed(waiting_for.receipt, board)) return false;
+    done_.push_back(waiting_for.slot);
+    return true;
+  });
 }
 
 // The request that waits for these rows; null when it was answered before. A slot's next request has another
@@ -93,6 +138,11 @@ void RequestBook::note_places(const Batch& batch) {
     if (request->wants_receipt && is_record(claim))
       request->places.push_back({batch.shard(), batch.lane_sequence(), claim.first_row, claim.row_count});
   }
+}
+
+void RequestBook::forget_places(const Batch& batch) {
+  for (const Claim& claim : batch.claims())
+    if (Request* request = waiting(claim)) request->places.clear();
 }
 
 void RequestBook::settle_durable(const Batch& batch) {
@@ -179,10 +229,11 @@ void RequestBook::refuse(Request& request, const RefusedRow& refused) {
   stats_.records_rejected[static_cast<std::size_t>(RecordErrorCode::database_refused)].add();
 }
 
-std::string_view RequestBook::receipt_text(Request& request) {
+std::string_view RequestBook::receipt_text(std::uint32_t slot) {
+  Request& request = requests_[slot];
+  receipt_text_ = request.receipt_before;
   // The sequences of a block that failed are given to another.
-  if (request.places.empty() || request.outcome.abandoned) return {};
-  receipt_text_.clear();
+  if (request.places.empty() || request.outcome.abandoned) return receipt_text_;
   origin_.parts.swap(request.places);
   append_receipt(receipt_text_, origin_);
   origin_.parts.swap(request.places);
@@ -197,7 +248,7 @@ std::size_t RequestBook::deliver(RequestListener& listener) {
     delivering_.swap(done_);
     for (const std::uint32_t slot : delivering_) {
       Request& request = requests_[slot];
-      const std::string_view receipt = receipt_text(request);
+      const std::string_view receipt = receipt_text(slot);
       RequestOutcome outcome = std::move(request.outcome);
       outcome.receipt = receipt;
       const ConnectionId connection = request.connection;

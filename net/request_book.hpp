@@ -18,6 +18,7 @@
 #include "net/intake.hpp"
 #include "net/receipt.hpp"
 #include "queue/batch.hpp"
+#include "queue/lane.hpp"
 
 namespace wellhead {
 
@@ -31,6 +32,7 @@ class RequestBook {
     AckLevel ack = AckLevel::commit;
     bool wants_receipt = false;
     std::vector<ReceiptPart> places;  // of its records' rows, once their batches are numbered
+    std::string receipt_before;       // of a request that was answered before
   };
 
   // Why rows were given up.
@@ -52,8 +54,20 @@ class RequestBook {
   void enter(std::uint32_t slot, const IntakeRequest& request, const DecodeResult& decoded, bool rows_kept,
              std::uint32_t dead_letters);
 
+  // Enters a request that was answered before; its rows were not kept. Where its rows are now to be committed
+  // and are not, it waits for settle_repeated().
+  void enter_repeated(std::uint32_t slot, const IntakeRequest& request, const DecodeResult& decoded,
+                      const RememberedAnswer& answer, LaneBoard& board);
+  // Once a turn: repeated requests whose rows are committed meanwhile. Returns how many there were.
+  std::size_t settle_repeated(LaneBoard& board);
+  [[nodiscard]] bool repeated_waiting() const noexcept { return !repeated_waiting_.empty(); }
+
   // The batch has got its lane and sequence.
   void note_places(const Batch& batch);
+  // The batch is not going there after all.
+  void forget_places(const Batch& batch);
+  // The receipt of a request whose batches are numbered; valid until the next call.
+  [[nodiscard]] std::string_view receipt_text(std::uint32_t slot);
   // The batch is in the journal: rows that wait for no more are accepted.
   void settle_durable(const Batch& batch);
   // The batch came back from its shard.
@@ -69,10 +83,10 @@ class RequestBook {
 
  private:
   [[nodiscard]] Request* waiting(const Claim& claim);
+  void count_received(const DecodeResult& decoded, const RecordErrors& errors, bool rows_kept);
   void decide(Request& request, const Claim& claim);
   [[nodiscard]] const Claim& claim_of(const Batch& batch, std::uint32_t row) const;
   void refuse(Request& request, const RefusedRow& refused);
-  [[nodiscard]] std::string_view receipt_text(Request& request);
 
   Receipt origin_;
   const bool journaled_;
@@ -81,6 +95,12 @@ class RequestBook {
   std::vector<std::uint32_t> free_;
   std::vector<std::uint32_t> done_;  // slots whose outcome is known and not delivered
   std::vector<std::uint32_t> delivering_;
+  // Slots of repeated requests whose rows are durable and not committed.
+  struct RepeatedWaiting {
+    std::uint32_t slot;
+    Receipt receipt;
+  };
+  std::vector<RepeatedWaiting> repeated_waiting_;
   std::string receipt_text_;
   std::size_t pending_ = 0;
 };

@@ -40,7 +40,7 @@ void FakeWriter::use_descriptor(int descriptor, bool synchronous) {
 
 AppendStatus FakeWriter::append(std::span<Batch* const> batches, std::span<const std::byte> ledger,
                                 std::uint32_t ledger_entries) {
-  WELLHEAD_ASSERT(ledger.empty() && ledger_entries == 0);
+  WELLHEAD_ASSERT(ledger.empty() == (ledger_entries == 0));
   if (latched_.load()) return AppendStatus::latched;
   if (writing()) return AppendStatus::busy;
   if (const AppendStatus status = answer_.load(); status != AppendStatus::planned) return status;
@@ -55,6 +55,7 @@ AppendStatus FakeWriter::append(std::span<Batch* const> batches, std::span<const
     pieces_.push_back({section.data(), section.size()});
     block_bytes_ += section.size();
   }
+  block_ledger_ = {.payload = {ledger.begin(), ledger.end()}, .entries = ledger_entries};
   bytes_left_ = block_bytes_;
   offset_ = 0;
   return AppendStatus::planned;
@@ -101,6 +102,7 @@ CompleteResult FakeWriter::finish_block() {
     sequences_[batch->shard()] = batch->lane_sequence();
     rows_durable_ += batch->row_count();
   }
+  if (block_ledger_.entries > 0) ledger_.push_back(std::move(block_ledger_));
   stats_.blocks.add();
   return CompleteResult::durable;
 }

@@ -42,6 +42,12 @@ class FakeWriter final : public JournalWriter {
   [[nodiscard]] std::size_t block_bytes() const noexcept { return block_bytes_; }
   [[nodiscard]] std::uint64_t rows_durable() const noexcept { return rows_durable_; }
   [[nodiscard]] std::uint64_t blocks_durable() const noexcept { return stats_.blocks.value(); }
+  // The ledger sections of durable blocks, in order; a start reads them again.
+  struct LedgerSection {
+    std::vector<std::byte> payload;
+    std::uint32_t entries = 0;
+  };
+  [[nodiscard]] const std::vector<LedgerSection>& ledger() const noexcept { return ledger_; }
   [[nodiscard]] std::uint64_t reopened() const noexcept { return reopened_; }
   // The sequence the next batch of the shard gets.
   [[nodiscard]] std::uint64_t next_sequence(std::uint32_t shard) { return sequences_[shard] + 1; }
@@ -59,6 +65,8 @@ class FakeWriter final : public JournalWriter {
   std::map<std::uint32_t, std::uint64_t> sequences_;  // of the last durable batch of each shard
   std::vector<Batch*> block_;
   std::vector<iovec> pieces_;
+  LedgerSection block_ledger_;
+  std::vector<LedgerSection> ledger_;
   std::size_t block_bytes_ = 0;
   std::size_t bytes_left_ = 0;
   bool synchronizing_ = false;

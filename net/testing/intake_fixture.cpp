@@ -18,13 +18,14 @@ std::string record(const std::string& device, int second) {
          R"(Z","device_id":")" + device + R"(","temperature":68.5})" + "\n";
 }
 
-void IntakeFixture::make(const BatchingOptions& options, JournalWriter* writer) {
+void IntakeFixture::make(const BatchingOptions& options, JournalWriter* writer, LedgerTable* ledger) {
   schema_ = telemetry();
   std::vector<ShardPort> ports;
   for (std::size_t shard = 0; shard < shard_count; ++shard)
     ports.push_back({&inboxes_[shard], [this, shard] { return available_[shard]; },
                      [] { return std::string("the database is away"); }});
-  intake_ = std::make_unique<BatchingIntake>(options, std::move(ports), returns_, clock_, board_, writer);
+  intake_ =
+      std::make_unique<BatchingIntake>(options, std::move(ports), returns_, clock_, board_, writer, ledger);
   back_ = std::make_unique<Mailbox::Sender>(returns_);
 }
 

@@ -45,7 +45,8 @@ class IntakeFixture : public ::testing::Test {
  protected:
   static constexpr std::size_t shard_count = 2;
 
-  void make(const BatchingOptions& options = {}, JournalWriter* writer = nullptr);
+  void make(const BatchingOptions& options = {}, JournalWriter* writer = nullptr,
+            LedgerTable* ledger = nullptr);
   [[nodiscard]] SubmitResult submit(std::string body, std::uint64_t cookie = 1, bool all_or_nothing = false,
                                     AckLevel ack = AckLevel::journal);
   // What lies in the shards' mailboxes.

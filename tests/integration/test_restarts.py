@@ -11,6 +11,7 @@ RECORDS = 3000
 SMALL_JOURNAL = """
 journal.segment_bytes = "1MiB"
 journal.block_bytes_max = "1020KiB"
+pipeline.batch_bytes = "128KiB"
 """
 
 

@@ -1,0 +1,265 @@
+#include "journal/ledger_store.hpp"
+
+#include <xxhash.h>
+
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "base/log.hpp"
+#include "journal/error.hpp"
+#include "journal/read_window.hpp"
+#include "journal/text_file.hpp"
+
+namespace wellhead {
+namespace {
+
+using namespace ledger_format;
+
+using Done = std::expected<void, JournalError>;
+
+// What a failed save means is told apart from other failures: nothing is lost by it.
+JournalError cannot_write(std::string_view doing, int error) {
+  JournalError failure = system_error(doing, "the ledger of answered requests", error);
+  failure.sentence +=
+      " Repeated requests are still known, but the journal keeps old segments, and grows, until the ledger "
+      "can be written.";
+  return failure;
+}
+
+JournalError cannot_read(int error) {
+  JournalError failure = system_error("read", "the ledger of answered requests", error);
+  failure.sentence +=
+      " Without it a client that repeats a request could store it twice, so the node does not start.";
+  return failure;
+}
+
+JournalError damaged(const std::string& how) {
+  return {
+      JournalErrorCode::damaged,
+      "The ledger of answered requests is damaged: " + how +
+          ". Without it a client that repeats a request may store it twice; no stored record is touched. "
+          "Restore the journal's file \"ledger\", or let the node start with journal.accept_damage, which "
+          "sets the damaged file aside and carries on with what could be read."};
+}
+
+std::uint64_t header_checksum(FileHeader header) {
+  header.checksum = 0;
+  return XXH3_64bits(&header, sizeof header);
+}
+
+Done check_header(const FileHeader& header, std::uint64_t file_bytes, const journal_format::JournalId& id) {
+  if (header.magic != file_magic || header.checksum != header_checksum(header))
+    return std::unexpected(damaged("its header is not one"));
+  if (header.version != file_version)
+    return std::unexpected(
+        JournalError{JournalErrorCode::wrong_version,
+                     "The ledger of answered requests has version " + std::to_string(header.version) +
+                         ", and this program knows version " + std::to_string(file_version) +
+                         ". Nothing was touched. Start the program that wrote it."});
+  if (header.journal_id != id)
+    return std::unexpected(JournalError{
+        JournalErrorCode::wrong_node,
+        "The ledger of answered requests belongs to another journal. Nothing was touched. Put the file "
+        "\"ledger\" back where it came from."});
+  if (header.bytes != file_bytes)
+    return std::unexpected(damaged("it has " + std::to_string(file_bytes) + " bytes instead of " +
+                                   std::to_string(header.bytes)));
+  return {};
+}
+
+template <typename Part>
+Part part_of(std::span<const std::byte> bytes) {
+  Part part;
+  std::memcpy(&part, bytes.data(), sizeof part);
+  return part;
+}
+
+Done restore_payload(LedgerTable& table, std::span<const std::byte> payload, std::uint32_t entries) {
+  const auto decoded = decode_entries(payload, entries);
+  if (!decoded) return std::unexpected(damaged(std::string(to_string(decoded.error()))));
+  for (const LedgerEntry& entry : *decoded) table.restore(entry);
+  return {};
+}
+
+}  // namespace
+
+// Puts entries into frames, and frames into the new file. Entries come while a lock is held, so only flush()
+// waits for the disk.
+class LedgerStore::Writer {
+ public:
+  explicit Writer(File& file) : file_(file) {}
+
+  template <typename Entry>
+  void add(const Entry& entry) {
+    if (frames_.empty() || frames_.back().bytes.size() >= sizeof(FrameHeader) + frame_bytes_full)
+      frames_.push_back({.bytes = std::vector<std::byte>(sizeof(FrameHeader))});
+    append_entry(frames_.back().bytes, entry);
+    ++frames_.back().entries;
+    ++entries_;
+  }
+  void flush();
+  [[nodiscard]] FileResult<void> finish(FileHeader header);
+
+ private:
+  struct Frame {
+    std::vector<std::byte> bytes;
+    std::uint32_t entries = 0;
+  };
+
+  File& file_;
+  std::vector<Frame> frames_;
+  std::uint64_t offset_ = sizeof(FileHeader);
+  std::uint64_t entries_ = 0;
+  FileResult<void> result_;
+};
+
+void LedgerStore::Writer::flush() {
+  for (Frame& frame : frames_) {
+    const std::span<std::byte> payload = std::span(frame.bytes).subspan(sizeof(FrameHeader));
+    const FrameHeader header{.payload_bytes = static_cast<std::uint32_t>(payload.size()),
+                             .entries = frame.entries,
+                             .checksum = XXH3_64bits(payload.data(), payload.size())};
+    std::memcpy(frame.bytes.data(), &header, sizeof header);
+    if (result_) result_ = write_all(file_, frame.bytes, offset_);
+    offset_ += frame.bytes.size();
+  }
+  frames_.clear();
+}
+
+FileResult<void> LedgerStore::Writer::finish(FileHeader header) {
+  if (!result_) return result_;
+  header.bytes = offset_;
+  header.entries = entries_;
+  header.checksum = header_checksum(header);
+  if (const auto written = write_all(file_, std::as_writable_bytes(std::span(&header, 1)), 0); !written)
+    return written;
+  return file_.synchronize();
+}
+
+LedgerStore::LedgerStore(FileSystem& files, const Clock& clock, const journal_format::JournalId& journal_id,
+                         LedgerTable& table)
+    : files_(files), clock_(clock), journal_id_(journal_id), table_(table) {}
+
+// --- reading ---
+
+std::expected<std::string, JournalError> LedgerStore::load(bool accept_damage) {
+  const auto file = files_.open(file_name, OpenMode::read);
+  if (!file && file.error() == ENOENT) return std::string();
+  if (!file) return std::unexpected(cannot_read(file.error()));
+  const auto bytes = (*file)->size();
+  if (!bytes) return std::unexpected(cannot_read(bytes.error()));
+  Done read = read_file(**file, *bytes);
+  if (read) return std::string();
+  if (read.error().code != JournalErrorCode::damaged || !accept_damage)
+    return std::unexpected(std::move(read.error()));
+  if (const auto made = files_.make_directory("quarantine"); !made)
+    return std::unexpected(cannot_write("set aside", made.error()));
+  if (const auto renamed = files_.rename(file_name, damaged_file_name); !renamed)
+    return std::unexpected(cannot_write("set aside", renamed.error()));
+  return "The ledger of answered requests was damaged and is now " + std::string(damaged_file_name) +
+         ": a client that repeats an earlier request may store it twice.";
+}
+
+std::expected<void, JournalError> LedgerStore::read_file(File& file, std::uint64_t file_bytes) {
+  ReadWindow window(sizeof(FrameHeader) + frame_bytes_max);
+  window.open(file);
+  const auto read = [&](std::uint64_t offset,
+                        std::size_t bytes) -> std::expected<std::span<const std::byte>, JournalError> {
+    const auto found = window.view(offset, bytes);
+    if (!found) return std::unexpected(cannot_read(found.error()));
+    if (found->size() < bytes) return std::unexpected(damaged("it is cut short"));
+    return found->first(bytes);
+  };
+  const auto head = read(0, sizeof(FileHeader));
+  if (!head) return std::unexpected(head.error());
+  const auto header = part_of<FileHeader>(*head);
+  if (Done done = check_header(header, file_bytes, journal_id_); !done) return done;
+  std::uint64_t entries = 0;
+  for (std::uint64_t offset = sizeof header; offset < file_bytes;) {
+    const auto frame_head = read(offset, sizeof(FrameHeader));
+    if (!frame_head) return std::unexpected(frame_head.error());
+    const auto frame = part_of<FrameHeader>(*frame_head);
+    if (frame.payload_bytes > frame_bytes_max) return std::unexpected(damaged("a frame's length is wrong"));
+    const auto payload = read(offset + sizeof frame, frame.payload_bytes);
+    if (!payload) return std::unexpected(payload.error());
+    if (XXH3_64bits(payload->data(), payload->size()) != frame.checksum)
+      return std::unexpected(damaged("a frame's checksum is wrong"));
+    if (Done done = restore_payload(table_, *payload, frame.entries); !done) return done;
+    offset += sizeof frame + payload->size();
+    entries += frame.entries;
+  }
+  if (entries != header.entries) return std::unexpected(damaged("entries are missing"));
+  return {};
+}
+
+std::expected<void, JournalError> LedgerStore::restore_section(std::span<const std::byte> payload,
+                                                               std::uint32_t entries) {
+  return restore_payload(table_, payload, entries);
+}
+
+void LedgerStore::finish_load() {
+  table_.finish_restore(clock_.wall_us());
+}
+
+// --- writing ---
+
+std::expected<void, JournalError> LedgerStore::save() {
+  const std::scoped_lock lock(saving_);
+  // Left behind by a crash, or by a save that failed.
+  if (const auto removed = files_.remove(new_file_name); !removed && removed.error() != ENOENT)
+    return std::unexpected(cannot_write("write", removed.error()));
+  if (Done written = write_file(); !written) return written;
+  return replace_file();
+}
+
+std::expected<void, JournalError> LedgerStore::write_file() {
+  const auto file = files_.open(new_file_name, OpenMode::create);
+  if (!file) return std::unexpected(cannot_write("write", file.error()));
+  Writer writer(**file);
+  const auto flush = [&writer] { writer.flush(); };
+  table_.keys.visit([&writer](const RequestEntry& entry) { writer.add(entry); }, flush);
+  table_.producers.visit([&writer](const ProducerEntry& entry) { writer.add(entry); }, flush);
+  const auto finished = writer.finish({.magic = file_magic,
+                                       .checksum = 0,
+                                       .version = file_version,
+                                       .reserved0 = 0,
+                                       .journal_id = journal_id_,
+                                       .bytes = 0,
+                                       .entries = 0,
+                                       .written_us = clock_.wall_us()});
+  if (!finished) return std::unexpected(cannot_write("write", finished.error()));
+  return {};
+}
+
+std::expected<void, JournalError> LedgerStore::replace_file() {
+  if (const auto renamed = files_.rename(new_file_name, file_name); !renamed)
+    return std::unexpected(cannot_write("replace", renamed.error()));
+  if (const auto synchronized = files_.synchronize_directory("."); !synchronized)
+    return std::unexpected(cannot_write("replace", synchronized.error()));
+  return {};
+}
+
+std::expected<std::string, JournalError> open_ledger(LedgerStore& store, Journal& journal,
+                                                     bool accept_damage) {
+  auto loaded = store.load(accept_damage);
+  if (!loaded) return loaded;
+  Done restored;
+  const auto read = journal.read_ledger(
+      [&](std::span<const std::byte> payload, std::uint32_t entries, LaneId, std::uint64_t) {
+        if (restored) restored = store.restore_section(payload, entries);
+      });
+  if (!read) return std::unexpected(read.error());
+  if (!restored) return std::unexpected(std::move(restored.error()));
+  store.finish_load();
+  journal.on_ledger_trim([&store] {
+    const Done saved = store.save();
+    if (!saved) log::error(saved.error().sentence);
+    return saved.has_value();
+  });
+  return loaded;
+}
+
+}  // namespace wellhead
