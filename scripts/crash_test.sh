@@ -9,7 +9,7 @@ source "$scripts/packages.sh"
 # Prints how to call this.
 usage() {
   cat <<'TEXT'
-usage: ./dev crash-test [--kills N] [--target node|database|both] [--rate R] [--seed S] [--json FILE] [--config FILE]
+usage: ./dev crash-test [--kills N] [--target node|database|both] [--rate R] [--retry] [--seed S] [--json FILE] [--config FILE]
 
 Builds the release, starts a TimescaleDB and a node for this run alone, sends records by HTTP and NDJSON, and kills the node, the
 database or both with SIGKILL at random moments. In the end every row is read back. The exit code is 0 only if each acknowledged
@@ -18,6 +18,7 @@ record is there exactly once, each unanswered one at most once, and nothing else
   --kills N        how often to kill, 1 to 1000 (50)
   --target T       what is killed: node, database, or both: each alone and the two together, by chance (both)
   --rate R         records per second, shared by HTTP, HTTP with Ack: commit, and NDJSON (4000)
+  --retry          send by HTTP with an Idempotency-Key as well, and repeat what was not answered
   --seed S         of the random moments; without it a random one, which is printed
   --json FILE      write the result there as well: {kills, acknowledged, committed, lost, duplicated, recovery_ms{p50,max}, ...}
   --config FILE    further settings for the node, TOML with whole keys

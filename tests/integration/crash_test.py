@@ -30,6 +30,8 @@ AGAIN_SECONDS = (0.0, 0.25)
 VICTIMS = ("node", "node", "database", "both")
 # Each gets its share of the rate: records acknowledged as the node is configured, and only when they are in the database.
 LOADS = (("http",), ("http", "--ack", "commit"), ("ndjson",))
+# Repeats each request in doubt until it is answered: a second copy would show here.
+RETRYING_LOAD = ("http", "--retry")
 
 
 class CrashTest:
@@ -45,8 +47,9 @@ class CrashTest:
         self.node.start()
         self.probe = Probe(self.node, arguments.seed)
         self.loads = []
-        for protocol, *options in LOADS:
-            self.loads.append(Load(self.node, self.cluster.url, protocol, arguments.rate / len(LOADS),
+        loads = (*LOADS, RETRYING_LOAD) if arguments.retry else LOADS
+        for protocol, *options in loads:
+            self.loads.append(Load(self.node, self.cluster.url, protocol, arguments.rate / len(loads),
                                    "--verify-timeout", str(arguments.drain_seconds), *options))
             stack.callback(self.loads[-1].remove)
         self.recovery_ms = {"node": [], "database": [], "both": []}
@@ -185,6 +188,8 @@ def parse(arguments):
                         help="what is killed; both: each alone and the two together, by chance (%(default)s)")
     parser.add_argument("--rate", type=float, default=4000, help="records per second, shared by HTTP, HTTP with Ack: commit, and NDJSON (%(default)s)")
     parser.add_argument("--seed", type=int, default=None, help="of the random moments; a random one unless given")
+    parser.add_argument("--retry", action="store_true",
+                        help="send by HTTP with an Idempotency-Key as well, and repeat what was not answered")
     parser.add_argument("--drain-seconds", type=float, default=120, help="how long everything may take to be committed in the end (%(default)s)")
     parser.add_argument("--json", type=pathlib.Path, default=None, help="write the result there as well")
     parser.add_argument("--config", type=pathlib.Path, default=None,
