@@ -24,6 +24,7 @@ class LedgerReader {
 
  private:
   [[nodiscard]] Step take();
+  [[nodiscard]] Step pass_unreadable();
   [[nodiscard]] Step pass_damaged(const JournalFault& fault);
   [[nodiscard]] JournalError failed(int error) const {
     return system_error("read", segment_path(walk_.entry().id), error);
@@ -42,6 +43,16 @@ Step LedgerReader::pass_damaged(const JournalFault& fault) {
         fault.sentence + " Nothing was changed; start once with damage accepted to go on without it."});
   walk_.pass(fault.extent);
   return {};
+}
+
+// What could not be read when the journal was opened is known and passed over; this was readable then.
+Step LedgerReader::pass_unreadable() {
+  const SegmentId& segment = walk_.entry().id;
+  const auto extent = walk_.unreadable();
+  if (!extent) return std::unexpected(failed(extent.error()));
+  return pass_damaged({segment, *extent,
+                       fmt::format("{}: {} bytes at offset {} are damaged, headers among them.",
+                                   segment_path(segment), extent->end - extent->begin, extent->begin)});
 }
 
 Step LedgerReader::take() {
@@ -68,8 +79,10 @@ Step LedgerReader::read(const SegmentEntry& segment) {
     const auto looked = walk_.look();
     if (!looked) return std::unexpected(failed(looked.error()));
     if (*looked == SegmentWalk::Step::end) return {};
-    // What cannot be read was found and judged when the journal was opened.
-    if (*looked == SegmentWalk::Step::unreadable) return {};
+    if (*looked == SegmentWalk::Step::unreadable) {
+      if (const Step passed = pass_unreadable(); !passed) return passed;
+      continue;
+    }
     if (walk_.header().kind != SectionKind::ledger) {
       walk_.pass();
     } else if (const Step taken = take(); !taken) {
