@@ -12,9 +12,10 @@ namespace wellhead {
 namespace {
 
 // The common keys as flags. Never a secret: arguments are visible to every user of the machine.
-constexpr std::array<std::pair<const char*, const char*>, 7> flags_of_keys{{{"--http", "http.listen"},
+constexpr std::array<std::pair<const char*, const char*>, 8> flags_of_keys{{{"--http", "http.listen"},
                                                                             {"--ndjson", "ndjson.listen"},
                                                                             {"--admin", "admin.listen"},
+                                                                            {"--journal-dir", "journal.dir"},
                                                                             {"--sink", "sink.kind"},
                                                                             {"--reactors", "server.reactors"},
                                                                             {"--shards", "server.shards"},

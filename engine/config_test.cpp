@@ -2,26 +2,17 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdio>
-#include <filesystem>
 #include <fstream>
 
 #include "engine/config_check.hpp"
 #include "engine/config_keys.hpp"
+#include "engine/temporary_directory.hpp"
 
 namespace wellhead {
 namespace {
 
-// A directory of its own for each test, removed with it.
 class ConfigTest : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string name = testing::TempDir() + "wellhead-config-XXXXXX";
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    directory_ = name;
-  }
-  void TearDown() override { std::filesystem::remove_all(directory_); }
-
   std::string write(const std::string& name, const std::string& content) {
     std::string path = directory_ / name;
     std::ofstream(path) << content;
@@ -36,12 +27,12 @@ class ConfigTest : public testing::Test {
     if (loaded) return "no error";
     EXPECT_EQ(loaded.error().size(), 1U) << testing::PrintToString(loaded.error());
     std::string error = loaded.error().front();
-    const std::string prefix = directory_.string() + '/';
+    const std::string prefix = directory_.path().string() + '/';
     if (error.starts_with(prefix)) error.erase(0, prefix.size());
     return error;
   }
 
-  std::filesystem::path directory_;
+  TemporaryDirectory directory_;
 };
 
 TEST_F(ConfigTest, NothingAtAllIsAGoodConfiguration) {
@@ -124,7 +115,7 @@ TEST_F(ConfigTest, BrokenTomlNamesLineAndColumn) {
 }
 
 TEST_F(ConfigTest, AMissingFileIsAnError) {
-  const auto loaded = load_config({(directory_ / "none.toml").string(), {}, {}});
+  const auto loaded = load_config({directory_ / "none.toml", {}, {}});
   ASSERT_FALSE(loaded);
   EXPECT_TRUE(
       loaded.error().front().ends_with("the configuration file cannot be read: No such file or directory."))

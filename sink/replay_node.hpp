@@ -56,7 +56,7 @@ class ReplayNode {
                            .synchronous_commit = "off"};
       shards.push_back(std::make_unique<Shard>(
           index, options_, std::make_unique<PostgresCommitter>(make_connection(), std::move(setup)), returns,
-          clock, -1, *board_, &journal, maps));
+          clock, -1, *board_, &journal, maps, &refused));
       senders_.emplace_back(shards.back()->mailbox());
     }
   }
@@ -127,6 +127,7 @@ class ReplayNode {
   std::vector<SchemaPointer> schemas = shipped_schemas();
   std::shared_ptr<ServerStore> store = std::make_shared<ServerStore>();
   StreamMaps maps;
+  RefusedRows refused;
   std::vector<SimulatedServer*> servers;  // a connection of each shard
   std::vector<std::unique_ptr<Shard>> shards;
   int rows_added = 0;

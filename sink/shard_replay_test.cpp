@@ -263,6 +263,23 @@ TEST(ShardReplayTest, gives_rows_of_an_earlier_run_the_numbers_of_todays_streams
   EXPECT_EQ(node.store->committed.tables.at("\"telemetry\"").size(), 5U);
 }
 
+TEST(ShardReplayTest, remembers_refused_rows_by_the_batch_they_were_acknowledged_in) {
+  ReplayNode node;
+  node.servers[0]->refuses = [](const std::string& tuple) {
+    return tuple.find("well-1") != std::string::npos;
+  };
+  node.add(0, 0, 2, false);  // rows of well-0, well-1
+  node.add(0, 0, 3, false);  // well-2, well-0, well-1; read back together with the batch before
+  node.add(0, 0, 4);         // well-2, well-0, well-1, well-2; from memory
+  node.run();
+  EXPECT_EQ(node.stats().rows_refused.value(), 3U);
+  EXPECT_EQ(node.refused.size(), 3U);
+  const LaneId lane{node.journal.epoch(), 0, 0};
+  EXPECT_EQ(node.refused.count(lane, 1, 1, 1), 1U);
+  EXPECT_EQ(node.refused.count(lane, 2, 2, 1), 1U);
+  EXPECT_EQ(node.refused.count(lane, 3, 2, 1), 1U);
+}
+
 TEST(ShardReplayTest, answers_a_batch_that_comes_after_it_was_read_back) {
   ReplayNode node;
   auto batch = test::make_batch(ReplayNode::batch_bytes);
