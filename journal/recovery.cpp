@@ -39,8 +39,12 @@ JournalError unknown_epoch(const SegmentId& segment) {
 
 class Recovery {
  public:
-  Recovery(FileSystem& files, const journal_format::JournalId& journal, std::uint64_t verify_bytes_max)
-      : files_(files), scanner_(files, journal), verify_bytes_left_(verify_bytes_max) {}
+  Recovery(FileSystem& files, const journal_format::JournalId& journal, std::uint64_t verify_bytes_max,
+           LastBlock last_block)
+      : files_(files),
+        scanner_(files, journal),
+        verify_bytes_left_(verify_bytes_max),
+        last_block_(last_block) {}
 
   [[nodiscard]] std::expected<Recovered, JournalError> run();
 
@@ -49,9 +53,9 @@ class Recovery {
 
   [[nodiscard]] Step recover_chain(std::span<const SegmentId> segments);
   [[nodiscard]] FileResult<void> scan(std::span<SegmentScan> scans, std::size_t index, const SegmentId& id);
-  // The last block is the one that may be torn, so nothing of it is taken on trust. It may also be whole in the
-  // page cache only, where a killed process left it: its rows go to the database from now on, so the power must
-  // not be able to take it any more.
+  // The last block is the one that may be torn, so nothing of it is taken on trust. It may also be whole in
+  // the page cache only, where a killed process left it: its rows go to the database from now on, so the
+  // power must not be able to take it any more.
   [[nodiscard]] FileResult<void> secure_last_block(std::span<SegmentScan> scans);
   void add(ChainFindings findings);
   void sum_up(Epochs epochs);
@@ -59,6 +63,7 @@ class Recovery {
   FileSystem& files_;
   SegmentScanner scanner_;
   std::uint64_t verify_bytes_left_;
+  LastBlock last_block_;
   Recovered recovered_;
 };
 
@@ -80,6 +85,7 @@ FileResult<void> Recovery::secure_last_block(std::span<SegmentScan> scans) {
     if (section.block != last->sections.back().block) continue;
     if (const auto verified = scanner_.verify(section); !verified) return verified;
   }
+  if (last_block_ == LastBlock::looked_at) return {};
   return scanner_.synchronize();
 }
 
@@ -148,8 +154,8 @@ std::expected<Recovered, JournalError> Recovery::run() {
 }  // namespace
 
 std::expected<Recovered, JournalError> recover(FileSystem& files, const journal_format::JournalId& journal,
-                                               std::uint64_t verify_bytes_max) {
-  return Recovery(files, journal, verify_bytes_max).run();
+                                               std::uint64_t verify_bytes_max, LastBlock last_block) {
+  return Recovery(files, journal, verify_bytes_max, last_block).run();
 }
 
 }  // namespace wellhead
