@@ -8,7 +8,7 @@
 
 #include "base/assert.hpp"
 #include "base/clock.hpp"
-#include "codec/copy_binary.hpp"
+#include "codec/row_json.hpp"
 #include "sink/sqlstate.hpp"
 
 namespace wellhead {
@@ -27,19 +27,6 @@ std::uint64_t count_in(const std::optional<std::string>& text) {
   const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), number);
   WELLHEAD_ASSERT(error == std::errc{} && end == text->data() + text->size());
   return number;
-}
-
-// A field of a tuple, nothing for null.
-std::optional<std::string_view> field_of(std::span<const std::byte> tuple, std::size_t column) {
-  const std::byte* at = tuple.data() + copy_binary::tuple_header_bytes;
-  for (;; --column) {
-    const auto length = static_cast<std::int32_t>(copy_binary::get<std::uint32_t>(at));
-    at += copy_binary::field_header_bytes;
-    if (column == 0 && length < 0) return std::nullopt;
-    if (column == 0)
-      return std::string_view(reinterpret_cast<const char*>(at), static_cast<std::size_t>(length));
-    at += std::max(length, 0);
-  }
 }
 
 std::string day_text(std::int64_t day) {
@@ -129,11 +116,10 @@ DatabaseResult<void> AuditTable::load(std::size_t begin, std::size_t end) {
 DatabaseResult<void> AuditTable::note_unstorable(std::span<const std::byte> tuple) {
   const auto& columns = schema_->columns();
   const auto device_column = std::ranges::find(columns, schema_->config().device_column, &ColumnConfig::name);
-  const auto device = field_of(tuple, static_cast<std::size_t>(device_column - columns.begin()));
-  const bool plain =
-      device && std::ranges::all_of(*device, [](char byte) { return byte >= ' ' && byte <= '~'; });
+  const auto device = tuple_field(tuple, static_cast<std::size_t>(device_column - columns.begin()));
+  const bool plain = std::ranges::all_of(device, [](char byte) { return byte >= ' ' && byte <= '~'; });
   auto step = database_.run(fmt::format("INSERT INTO {} VALUES ({}, NULL, 1)", missing_table_,
-                                        plain ? sql_literal(*device) : "NULL"));
+                                        plain ? sql_literal(device) : "NULL"));
   if (!step) return std::unexpected(std::move(step.error()));
   ++result_.missing;
   return {};
