@@ -9,15 +9,6 @@
 namespace wellhead {
 namespace {
 
-std::string quote_identifier(std::string_view name) {
-  std::string quoted = "\"";
-  for (const char byte : name) {
-    if (byte == '"') quoted += '"';
-    quoted += byte;
-  }
-  return quoted + '"';
-}
-
 std::string quote_table(const std::string& table) {
   const std::size_t dot = table.find('.');
   if (dot == std::string::npos) return quote_identifier(table);
@@ -45,6 +36,15 @@ void require_row_identity(StreamConfig& config) {
 }
 
 }  // namespace
+
+std::string quote_identifier(std::string_view name) {
+  std::string quoted = "\"";
+  for (const char byte : name) {
+    if (byte == '"') quoted += '"';
+    quoted += byte;
+  }
+  return quoted + '"';
+}
 
 std::expected<std::shared_ptr<const Schema>, std::string> Schema::compile(StreamConfig config,
                                                                           std::uint16_t index) {

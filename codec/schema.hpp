@@ -128,6 +128,9 @@ class Schema {
 
 using SchemaPointer = std::shared_ptr<const Schema>;
 
+// A name as SQL takes it whatever is in it: "reading", with quotes in it doubled.
+[[nodiscard]] std::string quote_identifier(std::string_view name);
+
 // The three streams that ship: telemetry, esp_telemetry, diagnostic_results.
 [[nodiscard]] std::vector<StreamConfig> builtin_streams();
 

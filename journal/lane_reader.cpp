@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <cstring>
-
 #include "journal/error.hpp"
 
 namespace wellhead {
@@ -11,19 +9,6 @@ namespace {
 
 using journal_format::SectionHeader;
 using journal_format::SectionKind;
-
-// Whether the payload is rows one behind the other, as many as the header says. A checksum says that bytes
-// are what was written, not that what was written makes sense, and those who go through rows trust them.
-bool rows_add_up(std::span<const std::byte> payload, std::uint32_t row_count) {
-  for (; row_count > 0; --row_count) {
-    RowHeader row;
-    if (payload.size() < sizeof row) return false;
-    std::memcpy(&row, payload.data(), sizeof row);
-    if (payload.size() < row_bytes(row.tuple_bytes)) return false;
-    payload = payload.subspan(row_bytes(row.tuple_bytes));
-  }
-  return payload.empty();
-}
 
 }  // namespace
 

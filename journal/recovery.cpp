@@ -39,8 +39,12 @@ JournalError unknown_epoch(const SegmentId& segment) {
 
 class Recovery {
  public:
-  Recovery(FileSystem& files, const journal_format::JournalId& journal, std::uint64_t verify_bytes_max)
-      : files_(files), scanner_(files, journal), verify_bytes_left_(verify_bytes_max) {}
+  Recovery(FileSystem& files, const journal_format::JournalId& journal, std::uint64_t verify_bytes_max,
+           LastBlock last_block)
+      : files_(files),
+        scanner_(files, journal),
+        verify_bytes_left_(verify_bytes_max),
+        last_block_(last_block) {}
 
   [[nodiscard]] std::expected<Recovered, JournalError> run();
 
@@ -60,6 +64,7 @@ class Recovery {
   FileSystem& files_;
   SegmentScanner scanner_;
   std::uint64_t verify_bytes_left_;
+  LastBlock last_block_;
   Recovered recovered_;
 };
 
@@ -80,7 +85,8 @@ FileResult<void> Recovery::secure_end(std::span<SegmentScan> scans) {
       if (section.block != scan.sections.back().block) continue;
       if (const auto verified = scanner_.verify(section); !verified) return verified;
     }
-    if (const auto durable = scanner_.synchronize(); !durable) return durable;
+    if (last_block_ == LastBlock::secured)
+      if (const auto durable = scanner_.synchronize(); !durable) return durable;
     if (!scan.sections.empty()) break;
   }
   return {};
@@ -151,8 +157,8 @@ std::expected<Recovered, JournalError> Recovery::run() {
 }  // namespace
 
 std::expected<Recovered, JournalError> recover(FileSystem& files, const journal_format::JournalId& journal,
-                                               std::uint64_t verify_bytes_max) {
-  return Recovery(files, journal, verify_bytes_max).run();
+                                               std::uint64_t verify_bytes_max, LastBlock last_block) {
+  return Recovery(files, journal, verify_bytes_max, last_block).run();
 }
 
 }  // namespace wellhead

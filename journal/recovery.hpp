@@ -22,10 +22,17 @@ struct Recovered {
   std::uint32_t last_epoch = 0;             // the highest ever seen here, 0 for none
 };
 
+// What becomes of the last block, which may be whole in the page cache only.
+enum class LastBlock : std::uint8_t {
+  secured,   // it is made durable, since its rows go on from here
+  looked_at  // nothing is asked of the disk but to read
+};
+
 // Every header is read; payloads of the newest segments, up to `verify_bytes_max` in all, and of the last
 // block of each reactor are verified here, those of the others when they are read back.
 [[nodiscard]] std::expected<Recovered, JournalError> recover(FileSystem& files,
                                                              const journal_format::JournalId& journal,
-                                                             std::uint64_t verify_bytes_max);
+                                                             std::uint64_t verify_bytes_max,
+                                                             LastBlock last_block = LastBlock::secured);
 
 }  // namespace wellhead

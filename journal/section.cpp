@@ -110,4 +110,15 @@ std::uint64_t payload_checksum(std::span<const std::byte> payload) noexcept {
   return XXH3_64bits(payload.data(), payload.size());
 }
 
+bool rows_add_up(std::span<const std::byte> payload, std::uint32_t row_count) noexcept {
+  for (; row_count > 0; --row_count) {
+    RowHeader row;
+    if (payload.size() < sizeof row) return false;
+    std::memcpy(&row, payload.data(), sizeof row);
+    if (payload.size() < row_bytes(row.tuple_bytes)) return false;
+    payload = payload.subspan(row_bytes(row.tuple_bytes));
+  }
+  return payload.empty();
+}
+
 }  // namespace wellhead

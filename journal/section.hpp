@@ -53,4 +53,9 @@ void seal(journal_format::SectionHeader& header, std::span<const std::byte> payl
 
 [[nodiscard]] std::uint64_t payload_checksum(std::span<const std::byte> payload) noexcept;
 
+// Whether the payload of a rows section is rows one behind the other, as many as the header says. A checksum
+// says that bytes are what was written, not that what was written makes sense, and those who go through rows
+// trust them.
+[[nodiscard]] bool rows_add_up(std::span<const std::byte> payload, std::uint32_t row_count) noexcept;
+
 }  // namespace wellhead
