@@ -113,7 +113,8 @@ enum class AppendStatus : std::uint8_t {
   latched,    // a write failed; problem() says what and what to do
 };
 
-// One operation for the reactor's ring, or for the file itself where descriptor() is -1.
+// One operation, for the thread beside the reactor (journal/operation_thread.hpp), or for whoever simulates
+// it.
 struct JournalOperation {
   enum class Kind : std::uint8_t { write, synchronize } kind;
   File* file;
@@ -160,7 +161,7 @@ class JournalWriter {
   [[nodiscard]] virtual bool latched() const noexcept = 0;  // any thread
   // Whether append() answered full and would again. Any thread.
   [[nodiscard]] virtual bool full() const noexcept { return false; }
-  [[nodiscard]] virtual std::string problem() const = 0;    // any thread; why not writable, empty if it is
+  [[nodiscard]] virtual std::string problem() const = 0;  // any thread; why not writable, empty if it is
   // After an operator's action (SIGHUP): a fresh segment is used, the latch is gone. Sequences of the failed
   // block are used again.
   virtual void reopen() = 0;

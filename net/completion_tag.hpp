@@ -12,10 +12,9 @@ enum class Operation : std::uint8_t {
   cancel,          // of everything on a connection
   cancel_receive,  // of a connection's multishot receive only
   cancel_accept,
-  wake,           // the intake's wake_fd
-  command,        // request_stop(), request_journal_reopen()
-  journal_write,  // the one operation of the intake's journal that is in flight
-  journal_synchronize,
+  wake,     // the intake's wake_fd
+  command,  // request_stop(), request_journal_reopen()
+  journal,  // the end of the intake's journal's operation
   probe,
   probe_end,
 };

@@ -1,8 +1,8 @@
 // A reactor's way into its journal: one block at a time, and what the journal says when it takes none.
 //
-// In:  batches (begin_block), results of operations (complete). Out: operations for the reactor's ring.
-// Invariants: the batches of a block are nobody's but the gate's until end_block(); after a failure nothing
-// is taken until the writer says that it is writable again.
+// In:  batches (begin_block), results of operations (complete). Out: operations for the reactor's thread
+// beside it. Invariants: the batches of a block are nobody's but the gate's until end_block(); after a
+// failure nothing is taken until the writer says that it is writable again.
 //
 // Thread: the reactor's.
 #pragma once

@@ -1,4 +1,4 @@
-// The whole of net/ over real sockets: a reactor with a real intake, whose journal is written by the ring to
+// The whole of net/ over real sockets: a reactor with a real intake, whose journal is written to
 // a descriptor that the test chooses, and whose shards are the test.
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -73,7 +73,7 @@ class JournaledReactorTest : public ::testing::Test {
     reactor_.reset();
   }
 
-  // A journal in memory that a ring can write and synchronize.
+  // A journal in memory that can be written and synchronized.
   void use_memory() {
     file_ = UniqueFd(memfd_create("journal", MFD_CLOEXEC));
     writer_.use_descriptor(file_.get(), false);

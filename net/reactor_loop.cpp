@@ -45,9 +45,10 @@ void clear_event(int fd) {
 
 }  // namespace
 
-const std::array<ReactorLoop::Poller, 7> ReactorLoop::pollers{{
+const std::array<ReactorLoop::Poller, 8> ReactorLoop::pollers{{
     {.name = "completions", .run = &ReactorLoop::poll_completions},
     {.name = "commands", .run = &ReactorLoop::poll_commands},
+    {.name = "journal result", .run = &ReactorLoop::poll_journal_result},
     {.name = "intake", .run = &ReactorLoop::poll_intake},
     {.name = "journal", .run = &ReactorLoop::poll_journal},
     {.name = "deadlines", .run = &ReactorLoop::poll_deadlines},
@@ -143,23 +144,27 @@ void ReactorLoop::on_completion(const Completion& completion) {
     case Operation::cancel_receive:
       connections_.on_completion(completion);
       break;
-    case Operation::journal_write:
-    case Operation::journal_synchronize:
-      on_journal_completion(completion.result);
-      break;
     case Operation::wake:
-    case Operation::command: {
-      // The turn itself looks at both; here only the watch is kept up. (The intake clears its own.)
-      const bool wake = completion.tag.operation == Operation::wake;
-      if (!wake) clear_event(parts_.command_fd);
-      if (!completion.more())
-        ring_->watch(wake ? parts_.intake->wake_fd() : parts_.command_fd, completion.tag);
+    case Operation::command:
+    case Operation::journal:
+      keep_watch(completion);
       break;
-    }
     case Operation::probe:
     case Operation::probe_end:
       break;
   }
+}
+
+// The turn itself looks at what the descriptor tells of. (The intake and the journal's thread clear their
+// own.)
+void ReactorLoop::keep_watch(const Completion& completion) {
+  const Operation operation = completion.tag.operation;
+  if (operation == Operation::command) clear_event(parts_.command_fd);
+  if (completion.more()) return;
+  const int fd = operation == Operation::command ? parts_.command_fd
+                 : operation == Operation::wake  ? parts_.intake->wake_fd()
+                                                 : journal_thread_->done_fd();
+  ring_->watch(fd, completion.tag);
 }
 
 std::size_t ReactorLoop::poll_commands() {
@@ -176,38 +181,39 @@ std::size_t ReactorLoop::poll_commands() {
   return work;
 }
 
+// Before the intake's turn, which answers whoever the block was waited for by.
+std::size_t ReactorLoop::poll_journal_result() {
+  if (!journal_operation_) return 0;
+  const std::optional<std::int64_t> result = journal_thread_->take_result();
+  if (!result) return 0;
+  // Neither says anything about the disk: nothing was done, and the same is to be asked again.
+  if (*result == -EINTR || *result == -EAGAIN) {
+    journal_thread_->begin(*journal_operation_);
+    return 1;
+  }
+  journal_operation_.reset();
+  parts_.intake->on_journal_completion(*result);
+  return 1;
+}
+
 std::size_t ReactorLoop::poll_intake() {
   return parts_.intake == nullptr ? 0 : parts_.intake->turn(*this);
 }
 
-// After the intake's turn, so that what it began goes to the kernel with this turn's submission.
+// After the intake's turn, so that what it began is on its way while the loop goes on.
 std::size_t ReactorLoop::poll_journal() {
   if (parts_.intake == nullptr || journal_operation_) return 0;
   journal_operation_ = parts_.intake->journal_operation();
-  if (!journal_operation_) return 0;
-  submit_journal();
-  return 0;  // its completion wakes the loop
+  if (journal_operation_) begin_journal_operation();
+  return 0;  // its end wakes the loop
 }
 
-void ReactorLoop::submit_journal() {
-  const JournalOperation& operation = *journal_operation_;
-  const int fd = operation.file->descriptor();
-  WELLHEAD_ASSERT(fd >= 0);
-  if (operation.kind == JournalOperation::Kind::write)
-    ring_->write(fd, operation.pieces, operation.offset, {.operation = Operation::journal_write});
-  else
-    ring_->synchronize(fd, {.operation = Operation::journal_synchronize});
-}
-
-void ReactorLoop::on_journal_completion(std::int32_t result) {
-  WELLHEAD_ASSERT(journal_operation_);
-  // Neither says anything about the disk: nothing was done, and the same is to be asked again.
-  if (result == -EINTR || result == -EAGAIN) {
-    submit_journal();
-    return;
+void ReactorLoop::begin_journal_operation() {
+  if (!journal_thread_) {
+    journal_thread_.emplace();
+    ring_->watch(journal_thread_->done_fd(), {.operation = Operation::journal});
   }
-  journal_operation_.reset();
-  parts_.intake->on_journal_completion(result);
+  journal_thread_->begin(*journal_operation_);
 }
 
 std::size_t ReactorLoop::poll_deadlines() {
@@ -260,6 +266,7 @@ void ReactorLoop::abort_rest() {
     (void)connections_.tidy();
     ring_->wait(std::chrono::nanoseconds(short_sleep_ns));
     (void)poll_completions();
+    (void)poll_journal_result();
   }
 }
 

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "journal/operation_thread.hpp"
 #include "net/acceptor.hpp"
 #include "net/buffer_ring.hpp"
 #include "net/connections.hpp"
@@ -59,9 +60,10 @@ class ReactorLoop final : private RequestListener {
     const char* name;
     std::size_t (ReactorLoop::*run)();
   };
-  static const std::array<Poller, 7> pollers;
+  static const std::array<Poller, 8> pollers;
   std::size_t poll_completions();
   std::size_t poll_commands();
+  std::size_t poll_journal_result();
   std::size_t poll_intake();
   std::size_t poll_journal();
   std::size_t poll_deadlines();
@@ -69,8 +71,8 @@ class ReactorLoop final : private RequestListener {
   std::size_t poll_connections();
 
   void on_completion(const Completion& completion);
-  void on_journal_completion(std::int32_t result);
-  void submit_journal();
+  void keep_watch(const Completion& completion);
+  void begin_journal_operation();
   void on_request_done(ConnectionId connection, const RequestOutcome& outcome) override;
   void on_capacity() override;
 
@@ -87,7 +89,10 @@ class ReactorLoop final : private RequestListener {
   SessionContext context_;
   Connections connections_;
   Acceptor acceptor_;
-  std::optional<JournalOperation> journal_operation_;  // in flight
+  std::optional<JournalOperation> journal_operation_;  // on its way
+  // Made with the first operation, for a reactor without a journal needs none. It waits for what is on its
+  // way when it goes.
+  std::optional<OperationThread> journal_thread_;
 };
 
 }  // namespace wellhead

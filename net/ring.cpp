@@ -3,10 +3,8 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
-#include <climits>
 
 #include "base/assert.hpp"
 #include "net/feature_probe.hpp"
@@ -86,19 +84,6 @@ void Ring::receive(int fd, std::uint16_t group, CompletionTag tag) {
 void Ring::send(int fd, const char* data, std::size_t size, CompletionTag tag) {
   io_uring_sqe& entry = next_entry();
   io_uring_prep_send(&entry, fd, data, size, MSG_NOSIGNAL | MSG_WAITALL);
-  tag_entry(entry, tag);
-}
-
-void Ring::write(int fd, std::span<const iovec> pieces, std::uint64_t offset, CompletionTag tag) {
-  io_uring_sqe& entry = next_entry();
-  const auto count = static_cast<unsigned>(std::min<std::size_t>(pieces.size(), IOV_MAX));
-  io_uring_prep_writev(&entry, fd, pieces.data(), count, offset);
-  tag_entry(entry, tag);
-}
-
-void Ring::synchronize(int fd, CompletionTag tag) {
-  io_uring_sqe& entry = next_entry();
-  io_uring_prep_fsync(&entry, fd, IORING_FSYNC_DATASYNC);
   tag_entry(entry, tag);
 }
 

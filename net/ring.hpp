@@ -6,14 +6,12 @@
 #pragma once
 
 #include <liburing.h>
-#include <sys/uio.h>
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <expected>
 #include <memory>
-#include <span>
 #include <string>
 
 #include "net/completion_tag.hpp"
@@ -50,10 +48,6 @@ class Ring {
   void receive(int fd, std::uint16_t group, CompletionTag tag);
   // `data` must stay until the completion.
   void send(int fd, const char* data, std::size_t size, CompletionTag tag);
-  // At most IOV_MAX of `pieces` are written; they and what they point to must stay until the completion.
-  void write(int fd, std::span<const iovec> pieces, std::uint64_t offset, CompletionTag tag);
-  // fdatasync: of writes that were complete before it was queued.
-  void synchronize(int fd, CompletionTag tag);
   void cancel_descriptor(int fd, CompletionTag tag);
   void cancel_request(CompletionTag target, CompletionTag tag);
   void watch(int fd, CompletionTag tag);  // multishot, readable

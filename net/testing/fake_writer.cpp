@@ -1,5 +1,8 @@
 #include "net/testing/fake_writer.hpp"
 
+#include <sys/uio.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 
@@ -15,16 +18,28 @@ class FakeWriter::DescriptorFile final : public File {
   [[nodiscard]] FileResult<std::size_t> read(std::span<std::byte>, std::uint64_t) override {
     return std::unexpected(ENOSYS);
   }
-  [[nodiscard]] FileResult<std::size_t> write(std::span<const iovec> pieces, std::uint64_t) override {
-    std::size_t bytes = 0;
-    for (const iovec& piece : pieces) bytes += piece.iov_len;
-    return bytes;
+  [[nodiscard]] FileResult<std::size_t> write(std::span<const iovec> pieces, std::uint64_t offset) override {
+    if (descriptor() < 0) return total_bytes(pieces);
+    const auto count = static_cast<int>(pieces.size());
+    ssize_t written = pwritev(descriptor(), pieces.data(), count, static_cast<off_t>(offset));
+    if (written < 0 && errno == ESPIPE) written = writev(descriptor(), pieces.data(), count);  // a pipe
+    if (written < 0) return std::unexpected(errno);
+    return static_cast<std::size_t>(written);
   }
-  [[nodiscard]] FileResult<void> synchronize() override { return {}; }
+  [[nodiscard]] FileResult<void> synchronize() override {
+    if (descriptor() >= 0 && fdatasync(descriptor()) != 0) return std::unexpected(errno);
+    return {};
+  }
   [[nodiscard]] FileResult<void> allocate(std::uint64_t) override { return {}; }
   [[nodiscard]] FileResult<void> truncate(std::uint64_t) override { return {}; }
 
  private:
+  static std::size_t total_bytes(std::span<const iovec> pieces) {
+    std::size_t bytes = 0;
+    for (const iovec& piece : pieces) bytes += piece.iov_len;
+    return bytes;
+  }
+
   std::atomic<int> descriptor_{-1};
 };
 

@@ -31,7 +31,7 @@ class FakeWriter final : public JournalWriter {
   // Any thread. What append() answers from now on unless a block is on its way; `planned` is the normal case.
   void answer(AppendStatus status) { answer_.store(status); }
 
-  // Any thread, while no block is on its way. What a ring writes to, from offset 0 for each block; -1, as in
+  // Any thread, while no block is on its way. What is written to, from offset 0 for each block; -1, as in
   // the beginning, for a file without a descriptor. With `synchronous` a write needs no synchronization.
   void use_descriptor(int descriptor, bool synchronous);
 
