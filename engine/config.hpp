@@ -46,6 +46,7 @@ struct JournalConfig {
   std::string directory = "/var/lib/wellhead/journal";
   std::string direct = "preferred";
   JournalOptions limits;  // only what keys set: sizes, times, accept_damage
+  bool accept_loss = false;
 };
 
 struct Config {
