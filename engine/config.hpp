@@ -47,6 +47,7 @@ struct JournalConfig {
   std::string directory = "/var/lib/wellhead/journal";
   std::string direct = "preferred";
   JournalOptions limits;  // only what keys set: sizes, times, accept_damage
+  bool accept_loss = false;
 };
 
 struct Config {

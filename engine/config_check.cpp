@@ -248,6 +248,7 @@ FlushOptions flush_options(const Config& config) {
   FlushOptions options = config.flush;
   options.flush_interval = config.database.flush_interval;
   options.batch_bytes = config.batch_bytes;
+  options.accept_loss = config.journal.accept_loss;
   return options;
 }
 

@@ -81,6 +81,8 @@ constexpr std::array keys_table{
               .help = "From the whole request to its records being in the journal, or committed where the client waits for that; then 503, and the client does not know their fate."},
     ConfigKey{.name = "limits.admission_timeout", .type = KeyType::duration, .slot = WELLHEAD_SLOT(net.admission_timeout), .minimum = 0, .maximum = hour,
               .help = "How long a request waits for memory when the pipeline is full; then 429."},
+    ConfigKey{.name = "limits.receipt_wait_max", .type = KeyType::duration, .slot = WELLHEAD_SLOT(net.receipt_wait_max), .minimum = 0, .maximum = hour,
+              .help = "How long `GET /v1/receipts/{receipt}?wait=` may wait for the commit; longer waits are cut to it."},
     ConfigKey{.name = "limits.receive_buffer_bytes", .type = KeyType::size, .slot = WELLHEAD_SLOT(net.receive_buffer_bytes), .minimum = 4 * kibibyte, .maximum = 4 * mebibyte,
               .help = "One buffer of the ring a reactor receives into."},
     ConfigKey{.name = "limits.receive_buffers", .type = KeyType::integer, .slot = WELLHEAD_SLOT(net.receive_buffers), .minimum = 1, .maximum = 32'768,
@@ -111,6 +113,8 @@ constexpr std::array keys_table{
               .help = "Writes around the page cache (O_DIRECT, O_DSYNC). `preferred`: where the file system can, else a write and fdatasync, and a warning."},
     ConfigKey{.name = "journal.accept_damage", .type = KeyType::boolean, .slot = WELLHEAD_SLOT(journal.limits.accept_damage),
               .help = "Starts although acknowledged blocks of the journal are damaged. They are set aside in `quarantine/`; the log says what is lost. For one start, after `wellhead journal verify`."},
+    ConfigKey{.name = "journal.accept_loss", .type = KeyType::boolean, .slot = WELLHEAD_SLOT(journal.accept_loss),
+              .help = "Goes on over records that neither the database nor the journal has any more: after a backup was restored, or a replica took over that was further behind than what is kept. For one start."},
 
     ConfigKey{.name = "retries.window", .type = KeyType::duration, .slot = WELLHEAD_SLOT(retries.window), .minimum = second, .maximum = 365 * day,
               .help = "How long a request with an `Idempotency-Key`, and a producer that says nothing, is remembered. Sent again later it is stored again."},

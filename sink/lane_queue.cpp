@@ -261,7 +261,8 @@ std::string LaneQueue::missing(std::uint64_t from, std::uint64_t to) const {
          std::to_string(to) +
          ") are neither in the database nor in the journal any more: the database was restored or taken over "
          "by a replica from before, and the journal no longer reaches back that far; bring back a database "
-         "or a journal that has them, or accept the loss; until then nothing of this shard is stored, and "
+         "or a journal that has them, or accept the loss (journal.accept_loss); until then nothing of this "
+         "shard is stored, and "
          "the journal keeps what it has";
 }
 

@@ -191,7 +191,7 @@ class ChangedConfiguration(unittest.TestCase):
         check_conservation(strict)
         strict.terminate()
 
-        lenient = Node(database.url, stream)
+        lenient = Node(database.url, stream, http_ack="commit")
         self.addCleanup(lenient.remove)
         lenient.start()
         done = lenient.run("dead-letter", "replay", "--all", check=True)

@@ -54,7 +54,7 @@ type = "jsonb"
         cls.addClassCleanup(cls.database.drop)
         cls.database.query("CREATE TABLE tank_levels (at timestamptz NOT NULL, tank text NOT NULL, level float8, "
                            "batch int, open boolean, notes jsonb)")
-        cls.node = Node(cls.database.url, cls.config)
+        cls.node = Node(cls.database.url, cls.config, http_ack="commit", ndjson_ack="commit")
         cls.addClassCleanup(cls.node.remove)
         cls.node.start()
 
