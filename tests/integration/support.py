@@ -267,6 +267,7 @@ class NodeTest(unittest.TestCase):
     """
 
     config = ""
+    deletes_rows = False  # the tests delete rows, which the audit then rightly misses
 
     @classmethod
     def setUpClass(cls):
@@ -279,6 +280,8 @@ class NodeTest(unittest.TestCase):
     @classmethod
     def tearDownClass(cls):
         check_conservation(cls.node)
+        if not cls.deletes_rows:
+            audit(cls.node)
         cls.node.terminate()
 
 
@@ -293,3 +296,20 @@ def check_conservation(node):
     received = total.pop("received") + total.pop("recovered", 0)
     if received != sum(total.values()) or len(total) != 6:
         raise AssertionError(f"conservation broken: received {received}, elsewhere {total}")
+
+
+def audit(node):
+    """What the journal holds is in the database once, or queued, or quarantined: beside the running node or after it. Returns
+    the audit's report, None for a node without a journal."""
+    if not node.journal.exists():
+        return None
+    done = node.run("audit", "--json")
+    if done.returncode != 0:
+        raise AssertionError(f"the audit exited {done.returncode}:\n{done.stdout}{done.stderr}")
+    report = json.loads(done.stdout)
+    identity = report["identity"]
+    if identity["journaled"] != sum(identity[part] for part in ("committed", "queued", "quarantined", "lost")):
+        raise AssertionError(f"the audit's identity is broken: {identity}")
+    if not report["holds"] or identity["found"] != identity["committed"]:
+        raise AssertionError(f"the audit finds committed rows not in their place: {report}")
+    return report

@@ -12,7 +12,7 @@ import unittest
 from cluster import Cluster
 from load import Load, faults
 from proxy import Proxy
-from support import DATABASE_URL, WITHOUT_JOURNAL, Database, Node, check_conservation, psql, telemetry, wait_until
+from support import DATABASE_URL, WITHOUT_JOURNAL, Database, Node, audit, check_conservation, psql, telemetry, wait_until
 
 RECORDS_PER_SECOND = 4000
 
@@ -26,6 +26,7 @@ class DatabaseFaults:
         self.assertGreater(report["acknowledged"], RECORDS_PER_SECOND)
         self.assertEqual(faults(report), {}, report)
         check_conservation(node)
+        audit(node)
 
     def start(self, url):
         node = Node(url, self.config)

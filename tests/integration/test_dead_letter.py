@@ -4,7 +4,7 @@ import json
 import re
 import unittest
 
-from support import Database, Node, NodeTest, check_conservation, ndjson, telemetry, wait_until
+from support import Database, Node, NodeTest, audit, check_conservation, ndjson, telemetry, wait_until
 
 ID = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"
 
@@ -108,6 +108,8 @@ class Kept(DeadLetterTest):
 
 
 class Replayed(DeadLetterTest):
+    deletes_rows = True  # purge
+
     def refuse_above(self, limit):
         self.database.query(f"ALTER TABLE telemetry ADD CONSTRAINT not_above CHECK (pressure <= {limit})")
 
@@ -189,6 +191,7 @@ class ChangedConfiguration(unittest.TestCase):
         self.assertEqual(strict.post("tanks", record).status, 422)
         wait_until(lambda: database.value("SELECT count(*) FROM dead_letter") == "1", "the letter is stored")
         check_conservation(strict)
+        audit(strict)
         strict.terminate()
 
         lenient = Node(database.url, stream, http_ack="commit")
@@ -198,6 +201,7 @@ class ChangedConfiguration(unittest.TestCase):
         self.assertIn("1 of 1 replayed", done.stdout)
         self.assertEqual(database.query("SELECT tank, level FROM tanks"), [["north", "12"]])
         check_conservation(lenient)
+        audit(lenient)
         lenient.terminate()
 
 

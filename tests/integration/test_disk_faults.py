@@ -13,7 +13,7 @@ import unittest
 
 from cluster import Cluster
 from load import Load, faults
-from support import Database, Node, check_conservation, telemetry, wait_until
+from support import Database, Node, audit, check_conservation, telemetry, wait_until
 
 RECORDS_PER_SECOND = 4000
 
@@ -86,6 +86,7 @@ class DiskFault(unittest.TestCase):
         report = self.load.report()
         self.assertEqual(faults(report), {}, report)
         check_conservation(self.node)
+        audit(self.node)
         self.node.terminate()
         return report
 

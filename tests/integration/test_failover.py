@@ -11,7 +11,7 @@ import urllib.parse
 from cluster import Cluster
 from load import Load, faults
 from proxy import Proxy
-from support import Node, check_conservation, psql, wait_until
+from support import Node, audit, check_conservation, psql, wait_until
 
 RECORDS_PER_SECOND = 4000
 
@@ -67,6 +67,7 @@ class Failover(unittest.TestCase):
             self.assertGreater(report["acknowledged"], RECORDS_PER_SECOND)
         self.assertGreaterEqual(self.node.metric("wellhead_shard_rows_rewound_total"), behind)
         check_conservation(self.node)
+        audit(self.node)
         self.node.terminate()
 
 

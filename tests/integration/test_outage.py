@@ -12,7 +12,7 @@ import unittest
 
 from cluster import Cluster
 from load import Load, faults
-from support import Node, check_conservation, ndjson, telemetry, wait_until
+from support import Node, audit, check_conservation, ndjson, telemetry, wait_until
 
 RECORDS_PER_SECOND = 16000
 MIB = 1 << 20
@@ -108,6 +108,7 @@ class Outage(unittest.TestCase):
             report = load.report()
             self.assertEqual((faults(report), report["unknown"]), ({}, 0), report)
         check_conservation(self.node)
+        audit(self.node)
         self.node.terminate()
 
 

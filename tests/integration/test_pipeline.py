@@ -7,7 +7,7 @@ import threading
 import time
 import unittest
 
-from support import WITHOUT_JOURNAL, Database, Node, NodeTest, T0, check_conservation, ndjson, stamp, telemetry, wait_until
+from support import WITHOUT_JOURNAL, Database, Node, NodeTest, T0, audit, check_conservation, ndjson, stamp, telemetry, wait_until
 
 
 class Values(NodeTest):
@@ -169,6 +169,7 @@ class Shutdown(unittest.TestCase):
             posting.start()
             wait_until(lambda: self.node.metric("wellhead_records_queued") == 101, "101 records are on their way")
             check_conservation(self.node)
+            audit(self.node)
             self.node.terminate()
             messages = [json.loads(line) for line in lines.makefile("rb")]
         posting.join()
@@ -204,6 +205,7 @@ class StartUp(unittest.TestCase):
         self.assertGreater(int(reply.headers["Retry-After"]), 0)
         self.assertNotIn("nobody", node.log())
         check_conservation(node)
+        audit(node)
         node.terminate()
 
     def test_a_missing_table_is_one_sentence_and_heals_when_it_is_there(self):

@@ -4,7 +4,7 @@ import unittest
 
 from cluster import Cluster
 from load import Load, faults
-from support import Database, Node, check_conservation, ndjson, telemetry, wait_until
+from support import Database, Node, audit, check_conservation, ndjson, telemetry, wait_until
 
 RECORDS = 3000
 
@@ -65,6 +65,7 @@ class CountsChange(RestartTest):
             self.wait_until_drained(node, database, prefix)
             self.assert_each_is_there_once(database, prefix)
         check_conservation(node)
+        audit(node)
         node.terminate()
         for prefix in ("first", "second", "third", "fourth"):
             self.assert_each_is_there_once(database, prefix)
@@ -82,6 +83,7 @@ class Termination(RestartTest):
         self.wait_until_drained(node, database, "kept")
         self.assert_each_is_there_once(database, "kept")
         check_conservation(node)
+        audit(node)
         node.terminate()
 
     def test_a_node_starts_and_takes_records_before_it_ever_saw_its_database(self):
@@ -117,6 +119,7 @@ class TwoNodes(RestartTest):
             self.assertEqual(faults(report), {}, report)
             self.assertGreater(report["acknowledged"], 2000)
             check_conservation(node)
+            audit(node)
             node.terminate()
 
 
