@@ -164,7 +164,9 @@ std::expected<std::string, JournalError> LedgerStore::load(bool accept_damage) {
 }
 
 std::expected<void, JournalError> LedgerStore::read_file(File& file, std::uint64_t file_bytes) {
-  ReadWindow window(sizeof(FrameHeader) + frame_bytes_max);
+  constexpr std::size_t window_bytes = 2 * frame_bytes_full;
+  static_assert(window_bytes >= frame_bytes_max && window_bytes % journal_format::alignment == 0);
+  ReadWindow window(window_bytes);
   window.open(file);
   const auto read = [&](std::uint64_t offset,
                         std::size_t bytes) -> std::expected<std::span<const std::byte>, JournalError> {

@@ -581,7 +581,6 @@ void BatchingIntake::on_journal_completion(std::int64_t result) {
 
 void BatchingIntake::on_block_durable() {
   stats_.blocks.add();
-  retries_.finish_block();
   for (Batch* batch : gate_->block()) {
     const std::uint32_t shard = batch->shard();
     const std::uint64_t sequence = batch->lane_sequence();
@@ -600,6 +599,8 @@ void BatchingIntake::on_block_durable() {
     // not tell this batch which of its rows were refused.
     board_.at(options_.reactor_index, shard).durable.store(sequence, std::memory_order_release);
   }
+  // Whoever repeats a request from here on, also at another reactor, finds its rows on the board.
+  retries_.finish_block();
   // Not before the whole block is on the board: a shard that is awake reads all of it at once.
   for (Lane& lane : lanes_)
     if (std::exchange(lane.spilled, false)) lane.port.inbox->wake();
