@@ -164,7 +164,9 @@ std::expected<std::string, JournalError> LedgerStore::load(bool accept_damage) {
 }
 
 std::expected<void, JournalError> LedgerStore::read_file(File& file, std::uint64_t file_bytes) {
-  ReadWindow window(sizeof(FrameHeader) + frame_bytes_max);
+  constexpr std::size_t window_bytes = 2 * frame_bytes_full;
+  static_assert(window_bytes >= frame_bytes_max && window_bytes % journal_format::alignment == 0);
+  ReadWindow window(window_bytes);
   window.open(file);
   const auto read = [&](std::uint64_t offset,
                         std::size_t bytes) -> std::expected<std::span<const std::byte>, JournalError> {
@@ -215,6 +217,17 @@ std::expected<void, JournalError> LedgerStore::save() {
   return replace_file();
 }
 
+bool LedgerStore::save_before_trim() {
+  constexpr std::int64_t pause_per_save = 9;
+  const std::int64_t begun_ns = clock_.monotonic_ns();
+  if (begun_ns < next_save_ns_) return false;
+  const Done saved = save();
+  if (!saved) log::error(saved.error().sentence);
+  const std::int64_t ended_ns = clock_.monotonic_ns();
+  next_save_ns_ = ended_ns + pause_per_save * (ended_ns - begun_ns);
+  return saved.has_value();
+}
+
 std::expected<void, JournalError> LedgerStore::write_file() {
   const auto file = files_.open(new_file_name, OpenMode::create);
   if (!file) return std::unexpected(cannot_write("write", file.error()));
@@ -254,11 +267,7 @@ std::expected<std::string, JournalError> open_ledger(LedgerStore& store, Journal
   if (!read) return std::unexpected(read.error());
   if (!restored) return std::unexpected(std::move(restored.error()));
   store.finish_load();
-  journal.on_ledger_trim([&store] {
-    const Done saved = store.save();
-    if (!saved) log::error(saved.error().sentence);
-    return saved.has_value();
-  });
+  journal.on_ledger_trim([&store] { return store.save_before_trim(); });
   return loaded;
 }
 

@@ -77,6 +77,9 @@ class LedgerStore {
   // Writes everything the table remembers. Any thread but a reactor's: it waits for the disk. On an error
   // DIR/ledger is what it was.
   [[nodiscard]] std::expected<void, JournalError> save();
+  // For Journal::on_ledger_trim: saves, and says whether the segments may go. Between two saves lies nine
+  // times what the first took, so that a large ledger does not use up the disk; until then the segments wait.
+  [[nodiscard]] bool save_before_trim();
 
  private:
   class Writer;
@@ -90,6 +93,7 @@ class LedgerStore {
   journal_format::JournalId journal_id_;
   LedgerTable& table_;
   std::mutex saving_;
+  std::int64_t next_save_ns_ = INT64_MIN;  // save_before_trim()'s own
 };
 
 // What a node does at its start: loads the ledger, takes over what the journal holds, and from then on keeps

@@ -273,6 +273,25 @@ TEST_F(RetriesTest, ManyKeysAtOnceShareABlockAndEachComesBackWithItsOwnReceipt) 
   }
 }
 
+TEST_F(RetriesTest, ARepeatedRequestWritesNoSecondDeadLetter) {
+  BatchingOptions options;
+  options.dead_letter = {.schema = Schema::compile(dead_letter_stream(1'024), 1).value(),
+                         .node_id = "node-1"};
+  start(options);
+  const std::string body = record("a", 1) + bad_record;
+  ASSERT_EQ(send_key(body, "k"), Submission::taken);
+  settle();
+  EXPECT_EQ(rows_at_shards(), 2U);
+  EXPECT_EQ(stats().dead_letter_rows.value(), 1U);
+  ASSERT_EQ(send_key(body, "k"), Submission::taken);
+  settle();
+  ASSERT_EQ(listener_.outcomes.size(), 2U);
+  EXPECT_EQ(listener_.outcomes[1].rejected, 1U);
+  EXPECT_EQ(listener_.receipts[0], listener_.receipts[1]);
+  EXPECT_EQ(rows_at_shards(), 0U);
+  EXPECT_EQ(stats().dead_letter_rows.value(), 1U);
+}
+
 // --- producers ---
 
 TEST_F(RetriesTest, AProducersLinesAreDurableTogetherWithItsPlace) {
