@@ -44,14 +44,12 @@ constexpr std::array<LimitRow, 13> limit_counters{{
     {&ReactorStats::receive_buffer_exhaustions, "receive_buffers"},
 }};
 
-constexpr std::array<CounterRow<ShardStats>, 14> shard_counters{{
+constexpr std::array<CounterRow<ShardStats>, 13> shard_counters{{
     {&ShardStats::rows_committed, "wellhead_shard_rows_committed_total", "Rows committed."},
     {&ShardStats::rows_refused, "wellhead_shard_rows_refused_total",
      "Rows the database refused for their data."},
     {&ShardStats::rows_abandoned, "wellhead_shard_rows_abandoned_total",
      "Rows that were not committed when the node stopped and that no journal holds; never acknowledged."},
-    {&ShardStats::dead_letters, "wellhead_shard_dead_letters_total",
-     "Dead letters committed, of records that were rejected before they had a row."},
     {&ShardStats::rows_recovered, "wellhead_shard_rows_recovered_total",
      "Of the rows committed and refused, those that earlier runs left in the journal."},
     {&ShardStats::rows_replayed, "wellhead_shard_rows_replayed_total", "Rows read back from the journal."},
@@ -104,12 +102,6 @@ void add_intake(Exposition& exposition, const ReactorReading& reactor) {
   exposition.counter("wellhead_pipeline_exhaustions_total",
                      "Requests that found no free memory in the pipeline (pipeline.memory) and had to wait.",
                      {{"reactor", reactor.name}}, reactor.intake->batch_exhaustions.value());
-  exposition.counter("wellhead_dead_letters_total", "Bad records kept as rows of dead_letter.",
-                     {{"reactor", reactor.name}}, reactor.intake->dead_letter_rows.value());
-  exposition.counter(
-      "wellhead_dead_letters_dropped_total",
-      "Bad records that are only counted, since their request had too many or memory was short.",
-      {{"reactor", reactor.name}}, reactor.intake->dead_letter_rows_dropped.value());
   exposition.counter("wellhead_records_durable_total", "Records made durable in the journal.",
                      {{"reactor", reactor.name}}, reactor.intake->records_durable.value());
   exposition.counter("wellhead_batches_spilled_total",

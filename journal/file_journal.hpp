@@ -12,10 +12,10 @@
 
 #include "journal/journal.hpp"
 #include "journal/journal_opening.hpp"
-#include "journal/segment_writer.hpp"
 #include "journal/lane_reader.hpp"
 #include "journal/segment_catalog.hpp"
 #include "journal/segment_pool.hpp"
+#include "journal/segment_writer.hpp"
 
 namespace wellhead {
 

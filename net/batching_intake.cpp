@@ -236,8 +236,9 @@ std::optional<SubmitResult> BatchingIntake::refuse_before_decoding(AckLevel ack)
   }
   if (ack == AckLevel::commit && unavailable_shard_ != lanes_.size()) {
     refused_.by_shard = true;
-    return SubmitResult{.submission = Submission::unavailable,
-                        .message = lanes_[unavailable_shard_].port.problem()};
+    std::string problem = lanes_[unavailable_shard_].port.problem();
+    if (problem.empty()) problem = "the connection to the database is being made; repeat in a moment";
+    return SubmitResult{.submission = Submission::unavailable, .message = std::move(problem)};
   }
   const bool not_ready = gate_ && gate_->state() == JournalGate::State::not_ready;
   if (!not_ready && book_.pending() < options_.requests_max) return std::nullopt;
