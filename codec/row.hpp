@@ -28,8 +28,10 @@ struct RowHeader {
   std::uint32_t record_index;  // of the record within its request
   std::uint16_t stream;        // Schema::index()
   RowKind kind = RowKind::record;
-  std::uint8_t reserved0 = 0;
-  std::uint32_t reserved1 = 0;
+  // What the decoder found of the reading's quality (codec/quality.hpp); by scored field where a mask.
+  std::uint8_t quality_reasons = 0;
+  std::uint16_t quality_missing = 0;
+  std::uint16_t quality_out_of_range = 0;
 };
 static_assert(sizeof(RowHeader) == 32);
 

@@ -44,6 +44,24 @@ enum class ColumnType : std::uint8_t {
 enum class ColumnSource : std::uint8_t {
   field,         // the record; `default_value` where the record has none
   receive_time,  // when the node received the record (timestamptz only)
+  constant,      // ColumnConfig::value
+  sender,        // the listener and the peer the record came from (text only)
+  attribute,     // of the device, from the stream's attribute table (ColumnConfig::attribute)
+  // Computed by the shard, which writes over what the decoder left room for; in tuples they come last, in
+  // this order, and are never null.
+  quality_score,  // real, 0 … 1
+  anomaly,        // boolean
+  quality_flags,  // bigint: codec/quality.hpp
+};
+[[nodiscard]] constexpr bool computed(ColumnSource source) noexcept {
+  return source >= ColumnSource::quality_score;
+}
+
+// What becomes of a value outside its column's range.
+enum class OutOfRange : std::uint8_t {
+  null,    // the row is stored with NULL there, and the record goes to the dead letter as repaired
+  reject,  // the record is rejected
+  keep,    // the row is stored as it is: only where the table has no CHECK
 };
 
 // How a number in a timestamptz field is read.
@@ -61,13 +79,41 @@ struct ColumnConfig {
   // Inclusive, in the column's unit, of the value as the column stores it.
   std::optional<double> minimum = {};
   std::optional<double> maximum = {};
-  std::string unit = {};        // the column's unit, e.g. "degC"; empty: none
-  std::string input_unit = {};  // the unit records come in; empty: the column's
-  std::string unit_key = {};    // JSON key of a sibling that names the record's unit, e.g. "temperature_unit"
+  OutOfRange out_of_range = OutOfRange::null;
+  std::string value = {};      // for ColumnSource::constant, as JSON or text writes it
+  std::string attribute = {};  // for ColumnSource::attribute: the attribute's name
+  // Numbers only: the column is watched by range and by the device's statistics, and has a bit of its own in
+  // quality_flags, counted in the order of the columns. At most scored_fields_max a stream.
+  bool scored = false;
+  bool primary = false;                 // scored, and a record without it is incomplete
+  std::optional<double> rate_max = {};  // scored: most change a second, in the column's unit; none: any
+  std::string unit = {};                // the column's unit, e.g. "degC"; empty: none
+  std::string input_unit = {};          // the unit records come in; empty: the column's
+  std::string unit_key = {};  // JSON key of a sibling that names the record's unit, e.g. "temperature_unit"
   std::uint32_t text_bytes_max = 1024;   // text, jsonb and bytea
   std::uint32_t text_bytes_min = 0;      // text
   std::vector<std::string> one_of = {};  // text: the only values allowed; empty: any
   EpochUnit epoch = EpochUnit::by_magnitude;
+};
+
+// How readings of a stream are judged. Used where the stream has a computed column.
+struct ScoringConfig {
+  std::int64_t late_after_s = 300;
+  std::int64_t ahead_after_s = 60;
+  double consistency_ratio = 0.5;  // of the device's recent average
+  double z_min = 3.0;              // no |z| below it is anomalous
+  // The share of ordinary readings that may be flagged; the thresholds of the fields are calibrated to it.
+  double false_positives_max = 0.01;
+  std::uint32_t warm_up = 60;       // readings of a device before it is judged
+  std::uint32_t memory = 600;       // readings after which one counts for 1/e of a new one
+  std::uint32_t stuck_after = 120;  // equal readings in a row, at least, before a sensor may be stuck
+};
+
+// Attributes of devices that records are enriched with: one row a device.
+struct AttributesConfig {
+  std::string file = {};           // CSV with a header line; a column names the device
+  std::string query = {};          // or an SQL query against the node's database
+  std::string device_column = {};  // the CSV's or query's column; empty: the stream's device column
 };
 
 struct StreamConfig {
@@ -81,6 +127,8 @@ struct StreamConfig {
   bool internal = false;  // the node writes it itself: offered to no client, and no configuration has it
   std::int64_t past_max_s = 3650LL * 86'400;  // older records are refused: a stray year makes a junk chunk
   std::int64_t future_max_s = 86'400;
+  ScoringConfig scoring = {};
+  AttributesConfig attributes = {};
   std::vector<ColumnConfig> columns = {};
 };
 
