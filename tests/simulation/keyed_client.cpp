@@ -56,7 +56,7 @@ void KeyedClient::send(Node& node, std::size_t number) {
 }
 
 void KeyedClient::check_submission(const Request& request, AckLevel ack, Submission submission) {
-  if (submission == Submission::in_flight && request.waiting == 0)
+  if (submission == Submission::in_flight && request.waiting == 0 && !request.in_doubt)
     complain(request.key + " is told to be on its way, and nothing of it is");
   if (submission == Submission::conflict) complain(request.key + " is told to have had other content");
   // Its answer is known, whatever the journal and the database are up to.
@@ -99,7 +99,9 @@ void KeyedClient::on_answer(std::size_t tag, const RequestOutcome& outcome) {
   --request.waiting;
   if (!outcome.abandoned)
     on_success(request, attempt, outcome);
-  else if (outcome.nothing_stored && !request.acknowledged)
+  else if (!outcome.nothing_stored)
+    request.in_doubt = true;
+  else if (!request.acknowledged)
     request.may_be_stored = false;
 }
 
@@ -117,7 +119,10 @@ void KeyedClient::on_success(Request& request, const Attempt& attempt, const Req
 }
 
 void KeyedClient::on_node_death() {
-  for (Request& request : requests_) request.waiting = 0;
+  for (Request& request : requests_) {
+    request.waiting = 0;
+    request.in_doubt = false;
+  }
 }
 
 bool KeyedClient::finish(Node& node) {

@@ -27,6 +27,7 @@ class KeyedClient final : public Client {
     std::uint32_t content = 0;   // how often it was replaced
     std::uint32_t waiting = 0;   // for so many answers
     bool may_be_stored = false;  // taken, and nobody said that nothing is stored
+    bool in_doubt = false;       // its block failed, and this node may not know yet what became of it
     bool acknowledged = false;
     std::string receipt = {};  // with acknowledged
   };

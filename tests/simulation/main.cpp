@@ -28,7 +28,6 @@ struct Options {
   std::uint64_t first = 1;
   std::uint64_t seeds = 1'000;
   Mutation mutation = Mutation::none;
-  bool repeats_in_doubt = false;
   bool verbose = false;
 };
 
@@ -80,7 +79,7 @@ std::optional<Trouble> run(const Options& options) {
   Tally total;
   std::uint64_t passed_over = 0;
   for (std::uint64_t count = 0; count < options.seeds; ++count) {
-    World world(options.first + count, options.mutation, options.repeats_in_doubt);
+    World world(options.first + count, options.mutation);
     const auto trouble = world.run();
     if (trouble && is_consequence(options.mutation, trouble->finding)) {
       if (passed_over > 0)
@@ -126,10 +125,6 @@ int main(int argc, char** argv) {
                  "a bug to plant; then what it does must be found: the test of the test")
       ->check(CLI::IsMember(mutations))
       ->capture_default_str();
-  app.add_flag(
-      "--repeat-in-doubt", options.repeats_in_doubt,
-      "also repeat requests at one reactor while a failed block of another may still be on the disk: a "
-      "known gap");
   app.add_flag("--verbose", options.verbose, "with the node's log");
   CLI11_PARSE(app, argc, argv);
   options.mutation = mutations.at(mutation);

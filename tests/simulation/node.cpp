@@ -143,23 +143,15 @@ void Node::perform(std::size_t reactor) {
   Front& front = intakes_[reactor];
   if (!front.operation) return;
   const std::int64_t result = wellhead::perform(*std::exchange(front.operation, std::nullopt));
-  complete(reactor, result);
+  front.intake->on_journal_completion(result);
   take_operation(front);
-}
-
-void Node::complete(std::size_t reactor, std::int64_t result) {
-  const JournalWriter& writer = journal_->writer(static_cast<std::uint32_t>(reactor));
-  const std::uint64_t blocks = writer.stats().blocks.value();
-  intakes_[reactor].intake->on_journal_completion(result);
-  if (writer.latched()) intakes_[reactor].in_doubt = true;
-  if (writer.stats().blocks.value() > blocks) intakes_[reactor].in_doubt = false;
 }
 
 void Node::lie_about_synchronization(std::size_t reactor) {
   Front& front = intakes_[reactor];
   if (!front.operation || front.operation->kind != JournalOperation::Kind::synchronize) return;
   front.operation.reset();
-  complete(reactor, 0);
+  front.intake->on_journal_completion(0);
   take_operation(front);
 }
 
@@ -177,10 +169,6 @@ bool Node::latched() const {
   for (std::uint32_t reactor = 0; reactor < intakes_.size(); ++reactor)
     if (journal_->writer(reactor).latched()) return true;
   return false;
-}
-
-bool Node::in_doubt() const {
-  return std::ranges::any_of(intakes_, &Front::in_doubt);
 }
 
 std::uint64_t Node::rows_replayed() const {

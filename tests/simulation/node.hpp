@@ -54,9 +54,6 @@ class Node {
   // Returns how many segments went.
   std::size_t trim();
   [[nodiscard]] bool latched() const;
-  // Whether a reactor's last block failed: it may be on the disk all the same, and be found there by the next
-  // start, until a later block of the same reactor is durable.
-  [[nodiscard]] bool in_doubt() const;
   [[nodiscard]] std::uint64_t rows_replayed() const;
   // Nothing is on its way and everything durable is flushed in the database.
   [[nodiscard]] bool drained();
@@ -67,7 +64,6 @@ class Node {
   struct Front {
     std::unique_ptr<BatchingIntake> intake;
     std::optional<JournalOperation> operation;  // on its way
-    bool in_doubt = false;
   };
 
   Node();
@@ -76,7 +72,6 @@ class Node {
   void add_shard(const Clock& clock, const Connect& connect, const std::vector<SchemaPointer>& streams);
   void add_intake(const Clock& clock, const std::vector<SchemaPointer>& streams, bool late_ledger);
   void take_operation(Front& front);
-  void complete(std::size_t reactor, std::int64_t result);
 
   LedgerTable ledger_;
   std::optional<LedgerStore> ledger_store_;  // outlives the journal

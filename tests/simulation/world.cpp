@@ -37,10 +37,9 @@ void Tally::add(const Tally& other) noexcept {
   rows_replayed += other.rows_replayed;
 }
 
-World::World(std::uint64_t seed, Mutation mutation, bool repeats_in_doubt)
+World::World(std::uint64_t seed, Mutation mutation)
     : seed_(seed),
       mutation_(mutation),
-      repeats_in_doubt_(repeats_in_doubt),
       dice_(seed),
       disk_({.seed = seed, .disk_bytes = disk_bytes}),
       hint_(static_cast<test::LineHint>(dice_.below(3))),
@@ -169,10 +168,10 @@ void World::step() {
       break;
     case 1:
     case 2:
-      if (may_repeat()) keyed_client_.act(*node_);
+      keyed_client_.act(*node_);
       break;
     case 3:
-      if (may_repeat()) producers_[dice_.below(producers_.size())].act(*node_);
+      producers_[dice_.below(producers_.size())].act(*node_);
       break;
     case 4:
     case 5:
@@ -265,19 +264,7 @@ void World::mend() {
     node_->intake(reactor).reopen_journal();
 }
 
-// A gap of the node, known and left out here: when a block of one reactor fails, its keys and producers are
-// forgotten at once, and what is repeated at another reactor is stored there. The failed block may be on the
-// disk all the same; a start before its reactor has written the next one finds it, and its rows are stored a
-// second time. Of a node with one reactor the repetition itself is that next block.
-bool World::may_repeat() const {
-  return repeats_in_doubt_ || node_->reactors() == 1 || !node_->in_doubt();
-}
-
 bool World::clients_finish() {
-  if (!may_repeat()) {
-    plain_client_.act(*node_);
-    return false;
-  }
   bool finished = keyed_client_.finish(*node_);
   for (ProducerClient& producer : producers_) finished = producer.finish(*node_) && finished;
   return finished;

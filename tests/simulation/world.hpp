@@ -42,8 +42,7 @@ class Node;
 
 class World {
  public:
-  // `repeats_in_doubt`: see may_repeat().
-  World(std::uint64_t seed, Mutation mutation, bool repeats_in_doubt);
+  World(std::uint64_t seed, Mutation mutation);
   ~World();
 
   // Runs to the end. The error is what broke the promise; the same seed gives the same.
@@ -70,7 +69,6 @@ class World {
   void mend();
   [[nodiscard]] bool drain();
   [[nodiscard]] bool clients_finish();
-  [[nodiscard]] bool may_repeat() const;
   [[nodiscard]] std::unique_ptr<Database> connect();
   [[nodiscard]] test::CallFate call_fate();
   [[nodiscard]] std::optional<Trouble> verdict();
@@ -78,7 +76,6 @@ class World {
 
   const std::uint64_t seed_;
   const Mutation mutation_;
-  const bool repeats_in_doubt_;
   Dice dice_;
   SimulatedClock clock_;
   SimulatedFileSystem disk_;
