@@ -1,7 +1,10 @@
 // How long a journal takes to open, and how fast its lanes are read back, beside a bare sequential read of
 // the same files in the same run.
 //
-//   build/release/bin/recovery_bench [MiB in all] [KiB per section] [DIR]
+//   build/release/bin/recovery_bench [MiB in all] [KiB per section] [DIR] [runs]
+//
+// Written in several runs, the journal has a last segment of each that is only partly used: 512 64 /tmp 16
+// gives 16 half-used segments of 64 MiB.
 //
 // The journal is written around the page cache where the file system allows it, so opening it reads the disk.
 #include <fcntl.h>
@@ -30,6 +33,7 @@ struct Plan {
   std::uint64_t bytes;
   std::size_t section_bytes;
   std::string directory;
+  unsigned runs;
 };
 
 JournalOptions options_of(const Plan& plan) {
@@ -37,7 +41,7 @@ JournalOptions options_of(const Plan& plan) {
   options.node_id = "recovery-bench";
   options.shards = shards;
   options.batch_bytes = plan.section_bytes;
-  options.bytes_max = 4 * plan.bytes;
+  options.bytes_max = 4 * plan.bytes + (1ULL << 30U);
   options.free_bytes_min = 0;
   return options;
 }
@@ -66,7 +70,7 @@ void write_journal(FileSystem& files, const Clock& clock, const Plan& plan) {
     fill_batch(batches.back(), shard, static_cast<std::uint32_t>(rows), tuple_bytes, shard);
   }
   for (Batch& batch : batches) pointers.push_back(&batch);
-  for (std::uint64_t written = 0; written < plan.bytes; written += shards * plan.section_bytes) {
+  for (std::uint64_t written = 0; written < plan.bytes / plan.runs; written += shards * plan.section_bytes) {
     while (journal->writer(0).append(pointers) != AppendStatus::planned) std::ignore = journal->work();
     WELLHEAD_ASSERT(carry_out(journal->writer(0)) == CompleteResult::durable);
   }
@@ -104,11 +108,13 @@ std::uint64_t read_lanes(Journal& journal, const Plan& plan) {
 
 void run(const Plan& plan) {
   const SystemClock clock;
-  // The writing run's hold on the directory ends with its file system.
-  auto files = PosixFileSystem::open(plan.directory);
-  WELLHEAD_ASSERT(files.has_value());
-  write_journal(**files, clock, plan);
-  files = PosixFileSystem::open(plan.directory);
+  for (unsigned written = 0; written < plan.runs; ++written) {
+    // The writing run's hold on the directory ends with its file system.
+    const auto writing = PosixFileSystem::open(plan.directory);
+    WELLHEAD_ASSERT(writing.has_value());
+    write_journal(**writing, clock, plan);
+  }
+  const auto files = PosixFileSystem::open(plan.directory);
   WELLHEAD_ASSERT(files.has_value());
   drop_from_cache(plan);
   const double bare = seconds_of([&] { read_bare(**files); });
@@ -130,12 +136,14 @@ void run(const Plan& plan) {
 }  // namespace wellhead
 
 int main(int count, char** arguments) {
-  wellhead::Plan plan{1024ULL << 20U, 64U << 10U, ""};
+  wellhead::Plan plan{1024ULL << 20U, 64U << 10U, "", 1};
   if (count > 1) plan.bytes = std::strtoull(arguments[1], nullptr, 10) << 20U;
   if (count > 2) plan.section_bytes = std::strtoull(arguments[2], nullptr, 10) << 10U;
+  if (count > 4) plan.runs = static_cast<unsigned>(std::strtoul(arguments[4], nullptr, 10));
   std::string pattern =
       (count > 3 ? std::string(arguments[3]) : std::string("/tmp")) + "/recovery-bench-XXXXXX";
-  WELLHEAD_ASSERT(plan.bytes > 0 && plan.section_bytes >= 8192 && ::mkdtemp(pattern.data()) != nullptr);
+  WELLHEAD_ASSERT(plan.bytes > 0 && plan.runs > 0 && plan.section_bytes >= 8192 &&
+                  ::mkdtemp(pattern.data()) != nullptr);
   plan.directory = pattern;
   wellhead::run(plan);
   std::filesystem::remove_all(plan.directory);

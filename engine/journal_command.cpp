@@ -64,13 +64,16 @@ void add_reading(CLI::App& journal, const CommandChosen& chosen, const char* nam
 void add_journal_command(CLI::App& app, const CommandChosen& chosen) {
   CLI::App* command = app.add_subcommand("journal", "Reads the journal of a node that is not running");
   command->require_subcommand(1);
-  add_reading(*command, chosen, "inspect", "Tells what is there: runs, reactors, lanes, segments, rows",
+  add_reading(*command, chosen, "inspect",
+              "Tells what is there: runs, reactors, lanes, segments, rows, the ledger of requests",
               "Changes nothing. Exit codes: 0 whole; 1 something is wrong, or it cannot be read, or a node "
               "runs on it.",
               inspect_journal);
   add_reading(*command, chosen, "verify", "Reads every byte, and names each fault with its file and offset",
               "Changes nothing. Exit codes: 0 whole; 1 damaged, or it cannot be read, or a node runs on it.\n"
-              "An incomplete block at the end of a run is no damage: it was never acknowledged.",
+              "An incomplete block at the end of a run is no damage: it was never acknowledged. A damaged "
+              "ledger loses no "
+              "record; a client that repeats a request may store it twice.",
               verify_journal);
 }
 

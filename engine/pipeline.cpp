@@ -238,10 +238,11 @@ Pipeline::Outcome Pipeline::create_admin() {
 }
 
 std::expected<void, std::string> Pipeline::start() {
+  // Before the admin port's thread, which reads of it.
+  if (journal_ != nullptr) journal_->start(*lanes_);
   if (admin_) {
     if (const Outcome started = admin_->start(); !started) return started;
   }
-  if (journal_ != nullptr) journal_->start(*lanes_);
   for (const auto& shard : shards_) shard->start();
   for (const Front& front : fronts_) {
     if (const Outcome started = front.reactor->start(); !started) return started;

@@ -12,12 +12,6 @@ namespace {
 using journal_format::SectionKind;
 using Block = std::span<const FoundSection>;
 
-// Ready and never begun. Sections may be there all the same: the header is written with the first block, so
-// without it the write was not finished and the block does not count.
-bool unbegun(const SegmentScan& scan) {
-  return scan.header && scan.header->first_block == 0;
-}
-
 std::optional<std::uint64_t> first_block_of(const SegmentScan& scan) {
   if (scan.header && scan.header->first_block > 0) return scan.header->first_block;
   if (!scan.header && !scan.sections.empty()) return scan.sections.front().block;
@@ -36,7 +30,7 @@ std::string lane_text(const LaneId& lane) {
 
 class ChainSurvey {
  public:
-  explicit ChainSurvey(std::span<const SegmentScan> scans);
+  ChainSurvey(std::span<const SegmentScan> scans, const std::optional<ChainEnd>& end);
   [[nodiscard]] ChainFindings run();
 
  private:
@@ -47,6 +41,10 @@ class ChainSurvey {
   void judge_block(const SegmentScan& scan, Block block);
   void judge_unreadable(const SegmentScan& scan);
   void judge_end(std::size_t index);
+  // The blocks up to `end_block`, with which what follows begins, should be in the segment.
+  void lose_end(const SegmentScan& scan, std::uint64_t end_block);
+  [[nodiscard]] bool cut_in_block(const SegmentScan& scan) const;
+  void find_end();
   void lose_blocks(std::uint64_t until);
   [[nodiscard]] std::uint64_t begin_of(const SegmentScan& scan, Block block) const;
   void take_section(const SegmentScan& scan, const FoundSection& section);
@@ -59,10 +57,11 @@ class ChainSurvey {
   [[nodiscard]] LaneId lane_of(const FoundSection& section) const;
 
   std::span<const SegmentScan> scans_;
+  std::optional<ChainEnd> end_;  // as an earlier survey found it
   ChainFindings findings_;
   SegmentId id_;                          // of the first segment
   std::uint64_t last_block_ = 0;          // with anything in it, in the whole chain
-  std::uint64_t begun_block_ = 0;         // the highest a segment begins with
+  std::uint64_t begun_block_ = 0;         // the highest a segment begins with, or comes behind a known end
   std::uint64_t next_block_ = 0;          // to come; 0: not known
   std::uint64_t torn_from_ = UINT64_MAX;  // offset in this segment from which on everything is torn
   std::uint64_t headerless_ = 0;          // lost sections, at least, whose headers are gone
@@ -70,9 +69,11 @@ class ChainSurvey {
   std::map<std::uint32_t, std::uint64_t> next_sequence_;  // by shard
 };
 
-ChainSurvey::ChainSurvey(std::span<const SegmentScan> scans) : scans_(scans), id_(scans.front().id) {
+ChainSurvey::ChainSurvey(std::span<const SegmentScan> scans, const std::optional<ChainEnd>& end)
+    : scans_(scans), end_(end), id_(scans.front().id) {
+  if (end_) begun_block_ = end_->end_block;
   for (const SegmentScan& scan : scans_) {
-    if (unbegun(scan)) continue;
+    if (scan.unbegun()) continue;
     if (!scan.sections.empty()) last_block_ = std::max(last_block_, scan.sections.back().block);
     begun_block_ = std::max(begun_block_, first_block_of(scan).value_or(0));
   }
@@ -222,26 +223,38 @@ void ChainSurvey::judge_blocks(const SegmentScan& scan) {
   }
 }
 
+bool ChainSurvey::cut_in_block(const SegmentScan& scan) const {
+  return !scan.sections.empty() &&
+         scan.sections.back().section_index + 1 < scan.sections.back().section_count;
+}
+
+void ChainSurvey::lose_end(const SegmentScan& scan, std::uint64_t end_block) {
+  fault(scan, {scan.end, std::max(scan.end, scan.file_bytes)},
+        fmt::format(
+            "{}: what was written from offset {} on is damaged; blocks up to number {} should be there.",
+            segment_path(scan.id), scan.end, end_block - 1));
+}
+
 // What is missing behind the last section that was found.
 void ChainSurvey::judge_end(std::size_t index) {
   const SegmentScan& scan = scans_[index];
   const std::span later = scans_.subspan(index + 1);
   const auto begun =
       std::ranges::find_if(later, [](const SegmentScan& next) { return first_block_of(next).has_value(); });
+  if (begun == later.end() && end_ && end_->segment == scan.id) {
+    if (cut_in_block(scan) || next_block_ < end_->end_block) lose_end(scan, end_->end_block);
+    return;
+  }
   if (begun == later.end()) {
     // Nothing came later: bytes that look like the beginning of a block are one that was not finished.
     if (scan.begun && torn_from_ == UINT64_MAX && !scan.shortened())
       cut_off(scan, scan.end, journal_format::alignment);
     return;
   }
-  const bool cut_in_block =
-      !scan.sections.empty() && scan.sections.back().section_index + 1 < scan.sections.back().section_count;
-  if (!cut_in_block && next_block_ >= *first_block_of(*begun)) return;
-  if (begun->id.segment == scan.id.segment + 1 || cut_in_block)
-    fault(scan, {scan.end, std::max(scan.end, scan.file_bytes)},
-          fmt::format(
-              "{}: what was written from offset {} on is damaged; blocks up to number {} should be there.",
-              segment_path(scan.id), scan.end, *first_block_of(*begun) - 1));
+  const bool cut = cut_in_block(scan);
+  if (!cut && next_block_ >= *first_block_of(*begun)) return;
+  if (begun->id.segment == scan.id.segment + 1 || cut)
+    lose_end(scan, *first_block_of(*begun));
   else
     fault(scan, {scan.end, scan.end},
           fmt::format("{} is the next segment behind {}: those between, with blocks {} to {}, are missing.",
@@ -251,7 +264,7 @@ void ChainSurvey::judge_end(std::size_t index) {
 
 void ChainSurvey::survey_segment(std::size_t index) {
   const SegmentScan& scan = scans_[index];
-  if (unbegun(scan)) {
+  if (scan.unbegun()) {
     if (!scan.sections.empty() || scan.begun) cut_off(scan, scan.end, journal_format::alignment);
     findings_.unused.push_back(scan.id);
     return;
@@ -278,8 +291,18 @@ void ChainSurvey::lose_unknown() {
     findings_.lost.push_back({{id_.epoch, id_.reactor, LostRows::unknown_shard}, 0, 0});
 }
 
+void ChainSurvey::find_end() {
+  findings_.end = end_;
+  if (end_ || !findings_.faults.empty() || findings_.entries.empty()) return;
+  const SegmentEntry& last = findings_.entries.back();
+  const auto scan = std::ranges::find(scans_, last.id, &SegmentScan::id);
+  findings_.end = ChainEnd{last.id, scan->header->checksum, last.end_block};
+}
+
 ChainFindings ChainSurvey::run() {
   for (std::size_t index = 0; index < scans_.size(); ++index) survey_segment(index);
+  if (end_) lose_blocks(end_->end_block);
+  find_end();
   lose_unknown();
   std::map<std::uint32_t, OldLane> lanes;
   for (const SegmentEntry& entry : findings_.entries)
@@ -293,9 +316,9 @@ ChainFindings ChainSurvey::run() {
 
 }  // namespace
 
-ChainFindings survey_chain(std::span<const SegmentScan> scans) {
+ChainFindings survey_chain(std::span<const SegmentScan> scans, const std::optional<ChainEnd>& end) {
   WELLHEAD_ASSERT(!scans.empty());
-  return ChainSurvey(scans).run();
+  return ChainSurvey(scans, end).run();
 }
 
 std::uint64_t end_block_before(std::span<const SegmentScan> later) {

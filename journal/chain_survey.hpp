@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "journal/chain_end.hpp"
 #include "journal/journal.hpp"
 #include "journal/segment_catalog.hpp"
 #include "journal/segment_scan.hpp"
@@ -36,11 +37,16 @@ struct ChainFindings {
   std::uint64_t torn_blocks = 0;
   std::uint64_t torn_bytes = 0;
   std::vector<OldLane> lanes;  // with the rows that are lost, as far as they are known
+  // What is to be kept for the next survey: the one that was known, or what was found if nothing is damaged,
+  // for damage may hide what came behind it.
+  std::optional<ChainEnd> end;
 };
 
-// `scans` are all segments of the epoch and reactor, in order; sections found in them. Payloads of the last
-// block must have been verified.
-[[nodiscard]] ChainFindings survey_chain(std::span<const SegmentScan> scans);
+// `scans` are all segments of the epoch and reactor, in order; sections found in them. `end` is what an
+// earlier survey found, of one of them: then nothing at the end can be torn, and what is missing there is
+// damage. Payloads of the last block must have been verified where there is none.
+[[nodiscard]] ChainFindings survey_chain(std::span<const SegmentScan> scans,
+                                         const std::optional<ChainEnd>& end = std::nullopt);
 
 // The number of the block with which the segment ends for it begins the next one that was begun; no_end where
 // there is none. `later` are the segments behind it, scanned.

@@ -6,6 +6,7 @@
 #include <set>
 #include <tuple>
 
+#include "journal/chain_end.hpp"
 #include "journal/identity.hpp"
 #include "journal/lane_reader.hpp"
 #include "journal/recovery.hpp"
@@ -97,6 +98,15 @@ class DamageTest : public testing::Test {
     last_block_ = sections_.back().found.block;
   }
 
+  // As a start does that found the journal whole.
+  void keep_end() {
+    const auto recovered = recover(disk_, journal_id_, 0);
+    ASSERT_TRUE(recovered.has_value());
+    ASSERT_EQ(recovered->ends.size(), 1U);
+    ASSERT_TRUE(write_chain_ends(disk_, journal_id_, recovered->ends).has_value());
+    end_known_ = true;
+  }
+
   // What recovery and readers together say of the journal as it is now.
   Account read(FileSystem& disk, std::uint64_t verify_bytes_max) {
     Account account;
@@ -137,7 +147,7 @@ class DamageTest : public testing::Test {
     account.rows = rows_.durable();
     const bool rows = section.found.kind == SectionKind::rows;
     const Place place = place_of(section.found);
-    if (section.found.block == last_block_) {
+    if (section.found.block == last_block_ && !end_known_) {
       account.torn_blocks = 1;
       for (const Section& other : sections_)
         if (other.found.block == last_block_) account.rows.erase(place_of(other.found));
@@ -181,15 +191,17 @@ class DamageTest : public testing::Test {
   }
 
   void flip_every_byte(bool eager) {
-    for (const SegmentId& segment : segments_) {
-      const std::span<std::byte> bytes = disk_.contents(segment_path(segment));
-      for (std::size_t offset = 0; offset < bytes.size(); ++offset) {
-        const auto bit = std::byte{1} << (offset % 8);
-        bytes[offset] ^= bit;
-        expect_same(read(disk_, eager ? UINT64_MAX : 0), expected(segment, offset, eager));
-        bytes[offset] ^= bit;
-        ASSERT_FALSE(HasFailure()) << segment_path(segment) << " at " << offset;
-      }
+    for (const SegmentId& segment : segments_) flip_every_byte_of(segment, eager);
+  }
+
+  void flip_every_byte_of(const SegmentId& segment, bool eager) {
+    const std::span<std::byte> bytes = disk_.contents(segment_path(segment));
+    for (std::size_t offset = 0; offset < bytes.size(); ++offset) {
+      const auto bit = std::byte{1} << (offset % 8);
+      bytes[offset] ^= bit;
+      expect_same(read(disk_, eager ? UINT64_MAX : 0), expected(segment, offset, eager));
+      bytes[offset] ^= bit;
+      ASSERT_FALSE(HasFailure()) << segment_path(segment) << " at " << offset;
     }
   }
 
@@ -200,6 +212,7 @@ class DamageTest : public testing::Test {
   std::vector<Section> sections_;
   std::vector<SegmentId> segments_;
   std::uint64_t last_block_ = 0;
+  bool end_known_ = false;
 };
 
 TEST_F(DamageTest, AWholeJournalIsReadWhole) {
@@ -216,6 +229,13 @@ TEST_F(DamageTest, AFlippedBitAnywhereIsAccountedForWhenTheJournalIsOpened) {
 
 TEST_F(DamageTest, AFlippedBitAnywhereIsAccountedForWhenTheRowsAreReadBack) {
   flip_every_byte(false);
+}
+
+// What of the last block is damaged cannot be a torn tail any more.
+TEST_F(DamageTest, AFlippedBitInTheLastSegmentIsDamageOnceItsEndIsKnown) {
+  keep_end();
+  flip_every_byte_of(segments_.back(), true);
+  flip_every_byte_of(segments_.back(), false);
 }
 
 // Rows that lie before the cut are there; of the others nobody is told anything wrong.

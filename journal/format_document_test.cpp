@@ -8,6 +8,9 @@
 #include <sstream>
 #include <string>
 
+#include "journal/chain_end.hpp"
+#include "journal/epoch_file.hpp"
+#include "journal/recovery.hpp"
 #include "journal/segment_pool.hpp"
 #include "journal/segment_writer.hpp"
 #include "journal/simulated_file_system.hpp"
@@ -42,6 +45,17 @@ std::vector<std::byte> example(const std::string& name) {
   return bytes;
 }
 
+// The lines of the code block ```text NAME.
+std::string text_example(const std::string& name) {
+  std::ifstream document(WELLHEAD_SOURCE_DIR "/docs/journal-format.md");
+  std::string line;
+  while (std::getline(document, line) && line != "```text " + name) {
+  }
+  std::string text;
+  while (std::getline(document, line) && line != "```") text += line + '\n';
+  return text;
+}
+
 // For whoever changes the format: the block to put into the document.
 std::string hex(std::span<const std::byte> bytes) {
   std::string text;
@@ -63,10 +77,9 @@ std::vector<std::byte> example_tuple() {
 class FormatDocument : public testing::Test {
  protected:
   void SetUp() override {
-    journal_format::JournalId journal{};
-    for (std::size_t at = 0; at < journal.size(); ++at) journal[at] = static_cast<std::uint8_t>(at);
+    for (std::size_t at = 0; at < journal_.size(); ++at) journal_[at] = static_cast<std::uint8_t>(at);
     SegmentPoolOptions pool_options;
-    pool_options.journal_id = journal;
+    pool_options.journal_id = journal_;
     pool_options.epoch = 3;
     pool_options.segment_bytes = 64U << 10;
     pool_options.free_bytes_min = 0;
@@ -76,7 +89,7 @@ class FormatDocument : public testing::Test {
     }
     SegmentCatalog catalog;
     SegmentWriterOptions writer_options;
-    writer_options.journal_id = journal;
+    writer_options.journal_id = journal_;
     writer_options.epoch = 3;
     writer_options.shards = 2;
     writer_options.segment_bytes = 64U << 10;
@@ -108,6 +121,7 @@ class FormatDocument : public testing::Test {
         << "docs/journal-format.md, " << name << ", should be:" << hex(written);
   }
 
+  journal_format::JournalId journal_{};
   ExampleClock clock_;
   SimulatedFileSystem disk_{{.seed = 1}};
   std::span<const std::byte> segment_;
@@ -120,6 +134,16 @@ TEST_F(FormatDocument, ItsSegmentHeaderIsTheWritersOwn) {
 TEST_F(FormatDocument, ItsSectionIsTheWritersOwn) {
   const std::size_t bytes = sizeof(journal_format::SectionHeader) + row_bytes(example_tuple().size());
   expect_example("section", segment_.subspan(journal_format::segment_header_bytes, bytes));
+}
+
+TEST_F(FormatDocument, ItsEndsAreWhatAStartKeeps) {
+  ASSERT_TRUE(disk_.make_directory("epochs").has_value());
+  ASSERT_TRUE(write_epoch(disk_, {3, 1, 2, 4096, ""}).has_value());
+  const auto recovered = recover(disk_, journal_, 0);
+  ASSERT_TRUE(recovered.has_value());
+  ASSERT_TRUE(write_chain_ends(disk_, journal_, recovered->ends).has_value());
+  const auto written = disk_.contents(chain_ends_path);
+  EXPECT_EQ(text_example("ends"), std::string(reinterpret_cast<const char*>(written.data()), written.size()));
 }
 
 }  // namespace

@@ -147,7 +147,8 @@ class JournalWriter {
 
   // Starts a block of all `batches` (each not empty, with shard() set) and, if not empty, a ledger section
   // with a copy of `ledger`, `ledger_entries` many. Gives each batch its lane and sequence. The batches stay
-  // unchanged until the block is durable or failed. REQUIRES their sections together and the ledger's within
+  // unchanged until the block is durable or failed. Without either the block is empty: it takes the place of
+  // one that failed, which then counts no more. REQUIRES their sections together and the ledger's within
   // block_bytes_max.
   [[nodiscard]] virtual AppendStatus append(std::span<Batch* const> batches,
                                             std::span<const std::byte> ledger = {},

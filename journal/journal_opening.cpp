@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/assert.hpp"
+#include "journal/chain_end.hpp"
 #include "journal/epoch_file.hpp"
 #include "journal/error.hpp"
 #include "journal/quarantine.hpp"
@@ -139,6 +140,8 @@ std::expected<OpenedJournal, JournalError> open_directory(FileSystem& files, con
     if (!fresh) return std::unexpected(fresh.error());
     *identity = std::move(*fresh);
   }
+  // What it spares is time, so a start that cannot keep it is none the worse.
+  if (recovered->ends_changed) std::ignore = write_chain_ends(files, (*identity)->id, recovered->ends);
   const JournalSurvey::Epoch epoch{recovered->last_epoch + 1, options.reactors, options.shards,
                                    options.batch_bytes, options.catalog};
   if (const Step begun = begin_epoch(files, epoch, *recovered); !begun) return std::unexpected(begun.error());

@@ -5,11 +5,13 @@
 #include <algorithm>
 #include <chrono>
 #include <iterator>
+#include <variant>
 
 #include "base/clock.hpp"
 #include "base/json_text.hpp"
 #include "journal/journal.hpp"
 #include "journal/journal_opening.hpp"
+#include "journal/ledger_file.hpp"
 #include "journal/recovery.hpp"
 
 namespace wellhead {
@@ -17,10 +19,36 @@ namespace {
 
 using Segments = std::span<const SegmentEntry>;
 
+// DIR/ledger, read whole.
+struct LedgerFindings {
+  std::uint64_t bytes = 0;  // 0: there is no file
+  std::int64_t written_us = 0;
+  std::uint64_t keys = 0;
+  std::uint64_t producers = 0;
+  std::string problem;  // what is wrong with it and what that means; then the numbers say nothing
+};
+
 struct Findings {
   JournalIdentity identity;
   Recovered recovered;
+  LedgerFindings ledger;
+
+  [[nodiscard]] bool whole() const noexcept { return recovered.faults.empty() && ledger.problem.empty(); }
 };
+
+std::expected<LedgerFindings, JournalError> find_ledger(FileSystem& files,
+                                                        const journal_format::JournalId& journal) {
+  LedgerFindings ledger;
+  const auto header = read_ledger_file(files, journal, [&ledger](const LedgerEntry& entry) {
+    ++(std::holds_alternative<RequestEntry>(entry) ? ledger.keys : ledger.producers);
+  });
+  if (!header && header.error().code == JournalErrorCode::io) return std::unexpected(header.error());
+  if (!header) return LedgerFindings{.problem = header.error().sentence};
+  if (!*header) return ledger;
+  ledger.bytes = (*header)->bytes;
+  ledger.written_us = (*header)->written_us;
+  return ledger;
+}
 
 std::expected<Findings, JournalError> find(FileSystem& files, std::uint64_t verify_bytes_max) {
   auto identity = take_directory(files);
@@ -32,7 +60,9 @@ std::expected<Findings, JournalError> find(FileSystem& files, std::uint64_t veri
                      "look at the configured directory."});
   auto recovered = recover(files, (*identity)->id, verify_bytes_max);
   if (!recovered) return std::unexpected(recovered.error());
-  return Findings{std::move(**identity), std::move(*recovered)};
+  auto ledger = find_ledger(files, (*identity)->id);
+  if (!ledger) return std::unexpected(ledger.error());
+  return Findings{std::move(**identity), std::move(*recovered), std::move(*ledger)};
 }
 
 // Calls visit(epoch, reactor, segments) for each epoch and reactor.
@@ -72,7 +102,8 @@ class TextReport {
   }
   void chain(const JournalSurvey& survey, std::uint32_t epoch, std::uint32_t reactor, Segments segments);
   void lost(const LostRows& lost);
-  void conclusion(const Recovered& recovered);
+  void ledger(const LedgerFindings& ledger);
+  void conclusion(const Findings& findings);
 
   std::string text_;
 };
@@ -97,13 +128,26 @@ void TextReport::lost(const LostRows& lost) {
        lost.rows > 0 ? fmt::format("{} rows", lost.rows) : "rows not known");
 }
 
-void TextReport::conclusion(const Recovered& recovered) {
+void TextReport::ledger(const LedgerFindings& ledger) {
+  if (!ledger.problem.empty())
+    line("found: {}", ledger.problem);
+  else if (ledger.bytes == 0)
+    line("{}: not there; what is remembered of requests is in the segments only", LedgerStore::file_name);
+  else
+    line("{}: {} bytes, {} idempotency keys, {} producers, written {}", LedgerStore::file_name, ledger.bytes,
+         ledger.keys, ledger.producers, time_text(ledger.written_us));
+}
+
+void TextReport::conclusion(const Findings& findings) {
+  const Recovered& recovered = findings.recovered;
   const JournalSurvey& survey = recovered.survey;
   if (survey.torn_blocks > 0)
     line("{} blocks ({} bytes) were never finished and do not count; that is what a crash leaves behind.",
          survey.torn_blocks, survey.torn_bytes);
-  if (recovered.faults.empty())
+  if (findings.whole())
     line("The journal is whole.");
+  else if (recovered.faults.empty())
+    line("The journal's records are whole; what it remembers of requests is not.");
   else
     line("The journal is damaged in {} places; {} rows are lost for certain, in {} sections.",
          recovered.faults.size(), rows_lost(survey), survey.lost.size());
@@ -122,7 +166,8 @@ std::string TextReport::text(const Findings& findings) {
                  });
   for (const std::string& finding : survey.findings) line("found: {}", finding);
   for (const LostRows& entry : survey.lost) lost(entry);
-  conclusion(findings.recovered);
+  ledger(findings.ledger);
+  conclusion(findings);
   return std::move(text_);
 }
 
@@ -175,17 +220,27 @@ std::string json_of(const LostRows& lost) {
                      lost.rows > 0 ? std::to_string(lost.rows) : "null");
 }
 
+std::string json_of(const LedgerFindings& ledger) {
+  if (!ledger.problem.empty())
+    return fmt::format(R"({{"path":"{}","whole":false,"problem":{}}})", LedgerStore::file_name,
+                       quoted(ledger.problem));
+  if (ledger.bytes == 0) return "null";
+  return fmt::format(R"({{"path":"{}","whole":true,"bytes":{},"keys":{},"producers":{},"written":"{}"}})",
+                     LedgerStore::file_name, ledger.bytes, ledger.keys, ledger.producers,
+                     time_text(ledger.written_us));
+}
+
 std::string json_report(const Findings& findings) {
   const JournalSurvey& survey = findings.recovered.survey;
   const auto one = [](const auto& value) { return json_of(value); };
   return fmt::format(
-      R"({{"journal":"{}","node":{},"format":{},"whole":{},"bytes":{},"epochs":{},"lanes":{},"segments":{},"torn_blocks":{},"torn_bytes":{},"faults":{},"rows_lost":{},"lost":{}}})"
+      R"({{"journal":"{}","node":{},"format":{},"whole":{},"bytes":{},"epochs":{},"lanes":{},"segments":{},"ledger":{},"torn_blocks":{},"torn_bytes":{},"faults":{},"rows_lost":{},"lost":{}}})"
       "\n",
       journal_id_text(findings.identity.id), quoted(findings.identity.node_id), journal_format::version,
-      findings.recovered.faults.empty(), survey.bytes,
+      findings.whole(), survey.bytes,
       array_of(survey.epochs, [](const auto& epoch) { return json_of(epoch.second); }),
-      array_of(survey.lanes, one), array_of(findings.recovered.entries, one), survey.torn_blocks,
-      survey.torn_bytes, array_of(findings.recovered.faults, one), rows_lost(survey),
+      array_of(survey.lanes, one), array_of(findings.recovered.entries, one), json_of(findings.ledger),
+      survey.torn_blocks, survey.torn_bytes, array_of(findings.recovered.faults, one), rows_lost(survey),
       array_of(survey.lost, one));
 }
 
@@ -194,7 +249,7 @@ std::expected<JournalReport, JournalError> report(FileSystem& files, ReportForma
   const auto findings = find(files, verify_bytes_max);
   if (!findings) return std::unexpected(findings.error());
   return JournalReport{format == ReportFormat::json ? json_report(*findings) : TextReport().text(*findings),
-                       findings->recovered.faults.empty()};
+                       findings->whole()};
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include <simdjson.h>
 
 #include "journal/journal.hpp"
+#include "journal/ledger_store.hpp"
 #include "journal/section.hpp"
 #include "journal/simulated_file_system.hpp"
 #include "journal/testing/journal_driver.hpp"
@@ -22,6 +23,7 @@ class JournalReportTest : public testing::Test {
     options.free_bytes_min = 0;
     const auto journal = Journal::open(disk_, clock_, options);
     ASSERT_TRUE(journal.has_value());
+    id_ = (*journal)->id();
     WrittenRows rows;
     JournalDriver driver(**journal, rows);
     for (unsigned block = 0; block < 6; ++block) {
@@ -35,6 +37,22 @@ class JournalReportTest : public testing::Test {
     disk_.contents(segment_path({1, 0, 1}))[journal_format::segment_header_bytes + 150] ^= std::byte{1};
   }
 
+  // Two keys and a producer.
+  void save_ledger() {
+    LedgerTable table({});
+    for (std::uint64_t key = 1; key <= 2; ++key) {
+      RequestEntry entry;
+      entry.key = {key, 0};
+      entry.time_us = clock_.wall_us();
+      entry.answer.receipt = "receipt";
+      table.restore(entry);
+    }
+    table.restore(ProducerEntry{.producer = {7, 0}, .last_sequence = 9, .time_us = clock_.wall_us()});
+    table.finish_restore(clock_.wall_us());
+    ASSERT_TRUE(LedgerStore(disk_, clock_, id_, table).save().has_value());
+  }
+
+  journal_format::JournalId id_{};
   ManualClock clock_;
   SimulatedFileSystem disk_{{.seed = 1}};
 };
@@ -77,6 +95,43 @@ TEST_F(JournalReportTest, TheSameInJson) {
   EXPECT_EQ(std::uint64_t(json["lost"].at(0)["sequence"]), 1U);
   EXPECT_EQ(std::uint64_t(json["lanes"].at(1)["last"]), 6U);
   EXPECT_EQ(json["segments"].get_array().size(), 2U);
+}
+
+TEST_F(JournalReportTest, TellsWhatTheLedgerHolds) {
+  const auto without = inspect_journal(disk_, ReportFormat::text);
+  ASSERT_TRUE(without.has_value());
+  EXPECT_NE(without->text.find("ledger: not there"), std::string::npos) << without->text;
+  save_ledger();
+  const std::size_t bytes = disk_.contents("ledger").size();
+  const auto text = inspect_journal(disk_, ReportFormat::text);
+  ASSERT_TRUE(text.has_value());
+  EXPECT_TRUE(text->whole);
+  EXPECT_NE(text->text.find("ledger: " + std::to_string(bytes) + " bytes, 2 idempotency keys, 1 producers"),
+            std::string::npos)
+      << text->text;
+  simdjson::dom::parser parser;
+  const auto report = inspect_journal(disk_, ReportFormat::json);
+  ASSERT_TRUE(report.has_value());
+  const simdjson::dom::element json = parser.parse(report->text);
+  EXPECT_EQ(std::uint64_t(json["ledger"]["bytes"]), bytes);
+  EXPECT_EQ(std::uint64_t(json["ledger"]["keys"]), 2U);
+  EXPECT_EQ(std::uint64_t(json["ledger"]["producers"]), 1U);
+}
+
+TEST_F(JournalReportTest, AFlippedBitAnywhereInTheLedgerIsToldWithWhatItMeans) {
+  save_ledger();
+  for (std::size_t offset = 0; offset < disk_.contents("ledger").size(); ++offset) {
+    disk_.contents("ledger")[offset] ^= std::byte{4};
+    const auto report = verify_journal(disk_, ReportFormat::text);
+    ASSERT_TRUE(report.has_value());
+    EXPECT_FALSE(report->whole) << "at " << offset;
+    EXPECT_NE(report->text.find("may store it twice; no stored record is touched"), std::string::npos)
+        << "at " << offset << "\n"
+        << report->text;
+    EXPECT_NE(report->text.find("The journal's records are whole"), std::string::npos);
+    disk_.contents("ledger")[offset] ^= std::byte{4};
+  }
+  EXPECT_TRUE(verify_journal(disk_, ReportFormat::text)->whole);
 }
 
 TEST_F(JournalReportTest, RefusesWhatIsNoJournalOrInUse) {

@@ -4,13 +4,12 @@
 
 #include <cerrno>
 #include <cstring>
-#include <memory>
 #include <utility>
 #include <vector>
 
 #include "base/log.hpp"
 #include "journal/error.hpp"
-#include "journal/read_window.hpp"
+#include "journal/ledger_file.hpp"
 #include "journal/text_file.hpp"
 
 namespace wellhead {
@@ -27,61 +26,6 @@ JournalError cannot_write(std::string_view doing, int error) {
       " Repeated requests are still known, but the journal keeps old segments, and grows, until the ledger "
       "can be written.";
   return failure;
-}
-
-JournalError cannot_read(int error) {
-  JournalError failure = system_error("read", "the ledger of answered requests", error);
-  failure.sentence +=
-      " Without it a client that repeats a request could store it twice, so the node does not start.";
-  return failure;
-}
-
-JournalError damaged(const std::string& how) {
-  return {
-      JournalErrorCode::damaged,
-      "The ledger of answered requests is damaged: " + how +
-          ". Without it a client that repeats a request may store it twice; no stored record is touched. "
-          "Restore the journal's file \"ledger\", or let the node start with journal.accept_damage, which "
-          "sets the damaged file aside and carries on with what could be read."};
-}
-
-std::uint64_t header_checksum(FileHeader header) {
-  header.checksum = 0;
-  return XXH3_64bits(&header, sizeof header);
-}
-
-Done check_header(const FileHeader& header, std::uint64_t file_bytes, const journal_format::JournalId& id) {
-  if (header.magic != file_magic || header.checksum != header_checksum(header))
-    return std::unexpected(damaged("its header is not one"));
-  if (header.version != file_version)
-    return std::unexpected(
-        JournalError{JournalErrorCode::wrong_version,
-                     "The ledger of answered requests has version " + std::to_string(header.version) +
-                         ", and this program knows version " + std::to_string(file_version) +
-                         ". Nothing was touched. Start the program that wrote it."});
-  if (header.journal_id != id)
-    return std::unexpected(JournalError{
-        JournalErrorCode::wrong_node,
-        "The ledger of answered requests belongs to another journal. Nothing was touched. Put the file "
-        "\"ledger\" back where it came from."});
-  if (header.bytes != file_bytes)
-    return std::unexpected(damaged("it has " + std::to_string(file_bytes) + " bytes instead of " +
-                                   std::to_string(header.bytes)));
-  return {};
-}
-
-template <typename Part>
-Part part_of(std::span<const std::byte> bytes) {
-  Part part;
-  std::memcpy(&part, bytes.data(), sizeof part);
-  return part;
-}
-
-Done restore_payload(LedgerTable& table, std::span<const std::byte> payload, std::uint32_t entries) {
-  const auto decoded = decode_entries(payload, entries);
-  if (!decoded) return std::unexpected(damaged(std::string(to_string(decoded.error()))));
-  for (const LedgerEntry& entry : *decoded) table.restore(entry);
-  return {};
 }
 
 }  // namespace
@@ -133,7 +77,7 @@ FileResult<void> LedgerStore::Writer::finish(FileHeader header) {
   if (!result_) return result_;
   header.bytes = offset_;
   header.entries = entries_;
-  header.checksum = header_checksum(header);
+  header.checksum = ledger_header_checksum(header);
   if (const auto written = write_all(file_, std::as_writable_bytes(std::span(&header, 1)), 0); !written)
     return written;
   return file_.synchronize();
@@ -146,12 +90,8 @@ LedgerStore::LedgerStore(FileSystem& files, const Clock& clock, const journal_fo
 // --- reading ---
 
 std::expected<std::string, JournalError> LedgerStore::load(bool accept_damage) {
-  const auto file = files_.open(file_name, OpenMode::read);
-  if (!file && file.error() == ENOENT) return std::string();
-  if (!file) return std::unexpected(cannot_read(file.error()));
-  const auto bytes = (*file)->size();
-  if (!bytes) return std::unexpected(cannot_read(bytes.error()));
-  Done read = read_file(**file, *bytes);
+  auto read =
+      read_ledger_file(files_, journal_id_, [this](const LedgerEntry& entry) { table_.restore(entry); });
   if (read) return std::string();
   if (read.error().code != JournalErrorCode::damaged || !accept_damage)
     return std::unexpected(std::move(read.error()));
@@ -163,43 +103,9 @@ std::expected<std::string, JournalError> LedgerStore::load(bool accept_damage) {
          ": a client that repeats an earlier request may store it twice.";
 }
 
-std::expected<void, JournalError> LedgerStore::read_file(File& file, std::uint64_t file_bytes) {
-  constexpr std::size_t window_bytes = 2 * frame_bytes_full;
-  static_assert(window_bytes >= frame_bytes_max && window_bytes % journal_format::alignment == 0);
-  ReadWindow window(window_bytes);
-  window.open(file);
-  const auto read = [&](std::uint64_t offset,
-                        std::size_t bytes) -> std::expected<std::span<const std::byte>, JournalError> {
-    const auto found = window.view(offset, bytes);
-    if (!found) return std::unexpected(cannot_read(found.error()));
-    if (found->size() < bytes) return std::unexpected(damaged("it is cut short"));
-    return found->first(bytes);
-  };
-  const auto head = read(0, sizeof(FileHeader));
-  if (!head) return std::unexpected(head.error());
-  const auto header = part_of<FileHeader>(*head);
-  if (Done done = check_header(header, file_bytes, journal_id_); !done) return done;
-  std::uint64_t entries = 0;
-  for (std::uint64_t offset = sizeof header; offset < file_bytes;) {
-    const auto frame_head = read(offset, sizeof(FrameHeader));
-    if (!frame_head) return std::unexpected(frame_head.error());
-    const auto frame = part_of<FrameHeader>(*frame_head);
-    if (frame.payload_bytes > frame_bytes_max) return std::unexpected(damaged("a frame's length is wrong"));
-    const auto payload = read(offset + sizeof frame, frame.payload_bytes);
-    if (!payload) return std::unexpected(payload.error());
-    if (XXH3_64bits(payload->data(), payload->size()) != frame.checksum)
-      return std::unexpected(damaged("a frame's checksum is wrong"));
-    if (Done done = restore_payload(table_, *payload, frame.entries); !done) return done;
-    offset += sizeof frame + payload->size();
-    entries += frame.entries;
-  }
-  if (entries != header.entries) return std::unexpected(damaged("entries are missing"));
-  return {};
-}
-
 std::expected<void, JournalError> LedgerStore::restore_section(std::span<const std::byte> payload,
                                                                std::uint32_t entries) {
-  return restore_payload(table_, payload, entries);
+  return visit_ledger_payload(payload, entries, [this](const LedgerEntry& entry) { table_.restore(entry); });
 }
 
 void LedgerStore::finish_load() {

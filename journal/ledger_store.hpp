@@ -84,7 +84,6 @@ class LedgerStore {
  private:
   class Writer;
 
-  [[nodiscard]] std::expected<void, JournalError> read_file(File& file, std::uint64_t file_bytes);
   [[nodiscard]] std::expected<void, JournalError> write_file();
   [[nodiscard]] std::expected<void, JournalError> replace_file();
 

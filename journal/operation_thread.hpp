@@ -4,12 +4,16 @@
 // of the kernel's, which flushes the disk's cache and must first get a processor; where all are busy that
 // costs more than the disk does. A thread that sits in pwritev does all of it itself (bench/journal_bench).
 //
+// It may run on every CPU the process may use, however its owner is pinned: beside a reactor that is busy, on
+// the one CPU of both, a write would only begin when the reactor sleeps.
+//
 // Thread: begin() and take_result() are the owner's. Steady state allocates nothing.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <thread>
 
 #include "base/unique_fd.hpp"
@@ -19,8 +23,10 @@ namespace wellhead {
 
 class OperationThread {
  public:
-  OperationThread();
-  // Waits for the operation that is on its way.
+  // `name` is the thread's, as ps and top show it, of which the system takes 15 characters.
+  explicit OperationThread(const std::string& name = "journal");
+  // Waits for the operation that is on its way, for it reads and writes memory of others: on a disk that
+  // hangs, for ever. Whoever must end then ends the process, which loses nothing that was acknowledged.
   ~OperationThread();
   OperationThread(const OperationThread&) = delete;
   OperationThread& operator=(const OperationThread&) = delete;
@@ -35,7 +41,7 @@ class OperationThread {
   [[nodiscard]] bool busy() const noexcept { return busy_; }
 
  private:
-  void serve();
+  void serve(const std::string& name);
 
   // wanted_ hands operation_ over to the thread, done_flag_ hands result_ back. The thread ends at no
   // operation.

@@ -2,10 +2,14 @@
 
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <string>
+#include <thread>
 
 #include "journal/posix_file_system.hpp"
 #include "journal/simulated_file_system.hpp"
@@ -54,6 +58,48 @@ TEST(OperationThread, ReportsAnErrorAsTheRingWould) {
   EXPECT_EQ(await(thread), -ENOSPC);
   thread.begin({.kind = JournalOperation::Kind::synchronize, .file = file.get(), .pieces = {}});
   EXPECT_EQ(await(thread), -EIO);
+}
+
+// Tells on which thread it is written.
+class WitnessFile final : public File {
+ public:
+  [[nodiscard]] int descriptor() const noexcept override { return -1; }
+  [[nodiscard]] FileResult<std::uint64_t> size() const override { return 0; }
+  [[nodiscard]] FileResult<std::size_t> read(std::span<std::byte>, std::uint64_t) override { return 0; }
+  [[nodiscard]] FileResult<std::size_t> write(std::span<const iovec>, std::uint64_t) override { return 0; }
+  [[nodiscard]] FileResult<void> synchronize() override {
+    std::array<char, 16> text{};
+    EXPECT_EQ(pthread_getname_np(pthread_self(), text.data(), text.size()), 0);
+    name = text.data();
+    EXPECT_EQ(pthread_getaffinity_np(pthread_self(), sizeof cpus, &cpus), 0);
+    return {};
+  }
+  [[nodiscard]] FileResult<void> allocate(std::uint64_t) override { return {}; }
+  [[nodiscard]] FileResult<void> truncate(std::uint64_t) override { return {}; }
+
+  std::string name;
+  cpu_set_t cpus{};
+};
+
+TEST(OperationThread, HasANameOfItsOwnAndAllCpusOfTheProcessHoweverItsOwnerIsPinned) {
+  cpu_set_t all;
+  ASSERT_EQ(sched_getaffinity(getpid(), sizeof all, &all), 0);
+  WitnessFile file;
+  std::thread owner([&] {
+    std::size_t first = 0;
+    while (!CPU_ISSET(first, &all)) ++first;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(first, &one);
+    EXPECT_EQ(pthread_setaffinity_np(pthread_self(), sizeof one, &one), 0);
+    pthread_setname_np(pthread_self(), "reactor-12");
+    OperationThread thread("journal-12-and-too-long");
+    thread.begin({.kind = JournalOperation::Kind::synchronize, .file = &file, .pieces = {}});
+    EXPECT_EQ(await(thread), 0);
+  });
+  owner.join();
+  EXPECT_EQ(file.name, "journal-12-and-");
+  EXPECT_TRUE(CPU_EQUAL(&file.cpus, &all));
 }
 
 TEST(OperationThread, FinishesWhatItBeganBeforeItGoes) {

@@ -65,6 +65,14 @@ void ProducerTable::take_back(const Fingerprint& producer) {
   end_lines(stripe, stripe.known.find(producer));
 }
 
+void ProducerTable::doubt(const Fingerprint& producer) {
+  Stripe& stripe = stripe_of(producer);
+  const std::scoped_lock lock(stripe.mutex);
+  const auto known = stripe.known.find(producer);
+  WELLHEAD_ASSERT(known != stripe.known.end() && known->second.in_flight > 0);
+  known->second.claim = 0;
+}
+
 void ProducerTable::abandon(const Fingerprint& producer) {
   Stripe& stripe = stripe_of(producer);
   const std::scoped_lock lock(stripe.mutex);

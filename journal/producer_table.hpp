@@ -23,7 +23,7 @@ namespace wellhead {
 
 enum class ProducerStatus : std::uint8_t {
   ready,       // nothing of it is on its way; `last_sequence` is durable
-  settling,    // lines of an earlier connection are on their way: ask again
+  settling,    // lines of an earlier connection are on their way, or in doubt: ask again
   taken_over,  // the claim is not the producer's latest
 };
 struct ProducerStanding {
@@ -49,6 +49,9 @@ class ProducerTable {
   // The lines were not taken after all, and nothing of them is stored. REQUIRES begin() for them, and nothing
   // begun behind them.
   void take_back(const Fingerprint& producer);
+  // Nobody knows whether lines that were taken are stored: the claim becomes void, and the next one is not
+  // ready before take_back(). REQUIRES begin() for them.
+  void doubt(const Fingerprint& producer);
   // Lines that were taken are not stored. The claim becomes void, since lines behind a gap must not be taken.
   // Those taken already must be abandoned too. REQUIRES begin() for these lines.
   void abandon(const Fingerprint& producer);

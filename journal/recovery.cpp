@@ -7,6 +7,7 @@
 #include <map>
 #include <utility>
 
+#include "journal/chain_end.hpp"
 #include "journal/epoch_file.hpp"
 #include "journal/error.hpp"
 
@@ -42,6 +43,7 @@ class Recovery {
   Recovery(FileSystem& files, const journal_format::JournalId& journal, std::uint64_t verify_bytes_max,
            LastBlock last_block)
       : files_(files),
+        known_ends_(read_chain_ends(files, journal)),
         scanner_(files, journal),
         verify_bytes_left_(verify_bytes_max),
         last_block_(last_block) {}
@@ -52,6 +54,7 @@ class Recovery {
   using Step = std::expected<void, JournalError>;
 
   [[nodiscard]] Step recover_chain(std::span<const SegmentId> segments);
+  [[nodiscard]] std::uint64_t end_of(std::span<const SegmentScan> scans, std::size_t index);
   [[nodiscard]] FileResult<void> scan(std::span<SegmentScan> scans, std::size_t index, const SegmentId& id);
   // The last block is the one that may be torn, so nothing of it is taken on trust. It may also be whole in
   // the page cache only, where a killed process left it: its rows go to the database from now on, so the
@@ -62,11 +65,22 @@ class Recovery {
   void sum_up(Epochs epochs);
 
   FileSystem& files_;
+  std::vector<ChainEnd> known_ends_;
+  std::optional<ChainEnd> chain_end_;  // the known one of the chain that is scanned
   SegmentScanner scanner_;
   std::uint64_t verify_bytes_left_;
   LastBlock last_block_;
   Recovered recovered_;
 };
+
+// The block with which a segment ends; no segment but the last that was begun needs the known end.
+std::uint64_t Recovery::end_of(std::span<const SegmentScan> scans, std::size_t index) {
+  const std::uint64_t end = end_block_before(scans.subspan(index + 1));
+  const SegmentScan& scan = scans[index];
+  if (end != SegmentScanner::no_end || !scan.header || scan.unbegun()) return end;
+  chain_end_ = find_chain_end(known_ends_, scan.id, *scan.header);
+  return chain_end_ ? chain_end_->end_block : end;
+}
 
 FileResult<void> Recovery::scan(std::span<SegmentScan> scans, std::size_t index, const SegmentId& id) {
   auto opened = scanner_.open(id);
@@ -74,7 +88,7 @@ FileResult<void> Recovery::scan(std::span<SegmentScan> scans, std::size_t index,
   scans[index] = std::move(*opened);
   const bool verify = verify_bytes_left_ >= scans[index].file_bytes;
   if (verify) verify_bytes_left_ -= scans[index].file_bytes;
-  return scanner_.find_sections(scans[index], end_block_before(scans.subspan(index + 1)), verify);
+  return scanner_.find_sections(scans[index], end_of(scans, index), verify);
 }
 
 FileResult<void> Recovery::secure_end(std::span<SegmentScan> scans) {
@@ -95,14 +109,17 @@ FileResult<void> Recovery::secure_end(std::span<SegmentScan> scans) {
 // From the last to the first, for the first block of a segment tells where the one before ends.
 Recovery::Step Recovery::recover_chain(std::span<const SegmentId> segments) {
   std::vector<SegmentScan> scans(segments.size());
+  chain_end_.reset();
   for (std::size_t left = segments.size(); left > 0; --left) {
     const SegmentId& id = segments[left - 1];
     if (const auto scanned = scan(scans, left - 1, id); !scanned)
       return std::unexpected(system_error("read", segment_path(id), scanned.error()));
   }
-  if (const auto secured = secure_end(scans); !secured)
-    return std::unexpected(system_error("read", segment_path(segments.back()), secured.error()));
-  add(survey_chain(scans));
+  // An end that is known was secured by the start that found it.
+  if (!chain_end_)
+    if (const auto secured = secure_end(scans); !secured)
+      return std::unexpected(system_error("read", segment_path(segments.back()), secured.error()));
+  add(survey_chain(scans, chain_end_));
   return {};
 }
 
@@ -119,6 +136,7 @@ void Recovery::add(ChainFindings findings) {
   append(survey.lost, findings.lost);
   append(survey.lanes, findings.lanes);
   append(survey.findings, findings.torn);
+  if (findings.end) recovered_.ends.push_back(*findings.end);
   survey.torn_blocks += findings.torn_blocks;
   survey.torn_bytes += findings.torn_bytes;
 }
@@ -127,6 +145,8 @@ void Recovery::sum_up(Epochs epochs) {
   JournalSurvey& survey = recovered_.survey;
   std::ranges::sort(recovered_.entries, {}, &SegmentEntry::id);
   std::ranges::sort(survey.lanes, {}, &OldLane::lane);
+  std::ranges::sort(recovered_.ends);
+  recovered_.ends_changed = recovered_.ends != known_ends_;
   for (const JournalFault& fault : recovered_.faults) survey.findings.push_back(fault.sentence);
   for (const SegmentEntry& entry : recovered_.entries) {
     survey.bytes += entry.bytes;

@@ -18,6 +18,8 @@ struct Recovered {
   std::vector<SegmentEntry> entries;  // by epoch, reactor and number
   std::vector<SegmentId> unused;      // segments of earlier epochs that hold nothing
   std::vector<JournalFault> faults;
+  std::vector<ChainEnd> ends;               // of the epochs and reactors there are, sorted
+  bool ends_changed = false;                // they are not what the file says
   std::vector<std::uint32_t> empty_epochs;  // of which no segment holds anything
   std::uint32_t last_epoch = 0;             // the highest ever seen here, 0 for none
 };
@@ -29,7 +31,8 @@ enum class LastBlock : std::uint8_t {
 };
 
 // Every header is read; payloads of the newest segments, up to `verify_bytes_max` in all, and of the last
-// block of each reactor are verified here, those of the others when they are read back.
+// block of each reactor are verified here, those of the others when they are read back. Where an earlier
+// start found the end of a reactor's blocks (journal/chain_end.hpp), nothing behind it is read.
 [[nodiscard]] std::expected<Recovered, JournalError> recover(FileSystem& files,
                                                              const journal_format::JournalId& journal,
                                                              std::uint64_t verify_bytes_max,

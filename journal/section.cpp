@@ -33,8 +33,8 @@ bool fits_together(const SectionHeader& header) noexcept {
   const bool ledger = header.kind == journal_format::SectionKind::ledger;
   return header.block > 0 && header.section_index < header.section_count && header.block_bytes >= bytes &&
          header.block_bytes % journal_format::alignment == 0 &&
-         header.block_bytes >= header.section_count * journal_format::alignment && header.row_count > 0 &&
-         (rows ? header.lane_sequence > 0 : ledger && header.lane_sequence == 0);
+         header.block_bytes >= header.section_count * journal_format::alignment &&
+         (rows ? header.row_count > 0 && header.lane_sequence > 0 : ledger && header.lane_sequence == 0);
 }
 
 // Takes digits and what follows them off the front.

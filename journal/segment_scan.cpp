@@ -84,13 +84,13 @@ FileResult<SegmentScanner::HeaderResult> SegmentScanner::header_at(std::uint64_t
 }
 
 FileResult<std::uint64_t> SegmentScanner::resume_at(const SegmentScan& scan, std::uint64_t offset,
-                                                    std::uint64_t end_block) {
-  for (offset += journal_format::alignment; offset < scan.file_bytes; offset += journal_format::alignment) {
+                                                    std::uint64_t until, std::uint64_t end_block) {
+  for (offset += journal_format::alignment; offset < until; offset += journal_format::alignment) {
     const auto header = header_at(offset);
     if (!header) return std::unexpected(header.error());
     if (*header && continues(scan, **header) && (*header)->block < end_block) return offset;
   }
-  return scan.file_bytes;
+  return until;
 }
 
 // What names the segment is asked beside the magic, so that a header with one damaged byte is still known as
@@ -111,7 +111,9 @@ FileResult<bool> SegmentScanner::begun_at(std::uint64_t offset) {
 FileResult<void> SegmentScanner::find_sections(SegmentScan& scan, std::uint64_t end_block, bool verify) {
   WELLHEAD_ASSERT(scan.id == id_ && scan.sections.empty());
   ahead_ = window_bytes;
-  for (std::uint64_t at = scan.end; at < scan.file_bytes && !complete(scan, end_block);) {
+  const std::uint64_t until =
+      scan.unbegun() ? std::min<std::uint64_t>(scan.file_bytes, window_bytes) : scan.file_bytes;
+  for (std::uint64_t at = scan.end; at < until && !complete(scan, end_block);) {
     const auto header = header_at(at);
     if (!header) return std::unexpected(header.error());
     if (*header && (*header)->block >= end_block) break;
@@ -127,9 +129,9 @@ FileResult<void> SegmentScanner::find_sections(SegmentScan& scan, std::uint64_t 
       continue;
     }
     ahead_ = window_bytes;
-    const auto resumed = resume_at(scan, at, end_block);
+    const auto resumed = resume_at(scan, at, until, end_block);
     if (!resumed) return std::unexpected(resumed.error());
-    if (*resumed == scan.file_bytes) {
+    if (*resumed == until) {
       const auto begun = begun_at(at);
       if (!begun) return std::unexpected(begun.error());
       scan.begun = *begun;

@@ -62,6 +62,9 @@ struct SegmentScan {
   std::uint64_t end = 0;               // where the last section ends
   bool begun = false;  // behind the last section something was begun as a section of this segment
 
+  // Ready and never begun. Sections may be there all the same: the header is written with the first block, so
+  // without it the write was not finished and the block does not count.
+  [[nodiscard]] bool unbegun() const noexcept { return header && header->first_block == 0; }
   // Whether the file is shorter than it was made.
   [[nodiscard]] bool shortened() const noexcept { return header && file_bytes < header->bytes; }
 };
@@ -77,7 +80,8 @@ class SegmentScanner {
   // Opens a segment and reads its header.
   [[nodiscard]] FileResult<SegmentScan> open(const SegmentId& id);
   // Finds the sections of blocks before `end_block`, the first block of the next segment: what is there from
-  // that number on was never acknowledged and written again there. With `verify` reads all payloads.
+  // that number on was never acknowledged and written again there. With `verify` reads all payloads. In a
+  // segment that was never begun looks only where its first block would lie, as none in it counts.
   // REQUIRES that `scan` is the one open() gave last.
   [[nodiscard]] FileResult<void> find_sections(SegmentScan& scan, std::uint64_t end_block, bool verify);
   // Reads and checks the payload of a section found in the segment that is open.
@@ -89,9 +93,9 @@ class SegmentScanner {
   using HeaderResult = std::expected<journal_format::SectionHeader, HeaderFault>;
 
   [[nodiscard]] FileResult<HeaderResult> header_at(std::uint64_t offset);
-  // The next place behind `offset` with a header that continues `scan`; the file's end where there is none.
+  // The next place in (offset, until) with a header that continues `scan`; `until` where there is none.
   [[nodiscard]] FileResult<std::uint64_t> resume_at(const SegmentScan& scan, std::uint64_t offset,
-                                                    std::uint64_t end_block);
+                                                    std::uint64_t until, std::uint64_t end_block);
   [[nodiscard]] FileResult<bool> begun_at(std::uint64_t offset);
 
   FileSystem& files_;

@@ -61,7 +61,7 @@ Extent SegmentWalk::extent() const noexcept {
 FileResult<bool> SegmentWalk::read_once(std::span<std::byte> into) {
   const auto held = window_.held(at_);
   const std::size_t copied = std::min(held.size(), into.size());
-  std::memcpy(into.data(), held.data(), copied);
+  if (copied > 0) std::memcpy(into.data(), held.data(), copied);  // held may be no memory at all
   const auto rest = window_.read(into.subspan(copied), at_ + copied);
   if (!rest) return std::unexpected(rest.error());
   return copied + *rest == into.size() && std::memcmp(into.data(), &header_, sizeof header_) == 0 &&

@@ -47,11 +47,13 @@ AppendStatus SegmentWriter::append(std::span<Batch* const> batches, std::span<co
   check_invariants();
   if (state_ == State::latched) return AppendStatus::latched;
   if (state_ != State::idle) return AppendStatus::busy;
-  const std::uint64_t bytes = bytes_of(batches, ledger);
+  const bool has_ledger = !ledger.empty() || batches.empty();
+  const std::uint64_t bytes = bytes_of(batches) + (has_ledger ? section_bytes(ledger.size()) : 0);
+  WELLHEAD_ASSERT(bytes <= options_.block_bytes_max);
   if (const AppendStatus room = find_room(bytes); room != AppendStatus::planned) return room;
-  begin_block(bytes, batches.size() + (ledger.empty() ? 0 : 1));
+  begin_block(bytes, batches.size() + (has_ledger ? 1 : 0));
   for (Batch* batch : batches) add_rows(*batch);
-  if (!ledger.empty()) add_ledger(ledger, ledger_entries);
+  if (has_ledger) add_ledger(ledger, ledger_entries);
   WELLHEAD_ASSERT(block_.sections_added == block_.section_count);
   state_ = State::writing;
   in_flight_.store(true, std::memory_order_release);
@@ -59,14 +61,12 @@ AppendStatus SegmentWriter::append(std::span<Batch* const> batches, std::span<co
   return AppendStatus::planned;
 }
 
-std::uint64_t SegmentWriter::bytes_of(std::span<Batch* const> batches,
-                                      std::span<const std::byte> ledger) const {
-  std::uint64_t bytes = ledger.empty() ? 0 : section_bytes(ledger.size());
+std::uint64_t SegmentWriter::bytes_of(std::span<Batch* const> batches) const {
+  std::uint64_t bytes = 0;
   for (const Batch* batch : batches) {
     WELLHEAD_ASSERT(!batch->empty() && batch->shard() < options_.shards);
     bytes += section_bytes(batch->bytes());
   }
-  WELLHEAD_ASSERT(bytes > 0 && bytes <= options_.block_bytes_max);
   return bytes;
 }
 
@@ -147,7 +147,7 @@ void SegmentWriter::add_ledger(std::span<const std::byte> ledger, std::uint32_t 
     ledger_ = std::make_unique<AlignedMemory>(std::bit_ceil(bytes));
   const auto section = ledger_->bytes().first(bytes);
   const auto behind_header = section.subspan(sizeof(SectionHeader));
-  std::memcpy(behind_header.data(), ledger.data(), ledger.size());
+  if (!ledger.empty()) std::memcpy(behind_header.data(), ledger.data(), ledger.size());
   std::memset(behind_header.data() + ledger.size(), 0, behind_header.size() - ledger.size());
   SectionHeader header{};
   header.kind = SectionKind::ledger;

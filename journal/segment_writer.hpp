@@ -88,8 +88,7 @@ class SegmentWriter final : public JournalWriter {
     std::int64_t written_us = 0;  // wall time, as in the section headers
   };
 
-  [[nodiscard]] std::uint64_t bytes_of(std::span<Batch* const> batches,
-                                       std::span<const std::byte> ledger) const;
+  [[nodiscard]] std::uint64_t bytes_of(std::span<Batch* const> batches) const;
   [[nodiscard]] AppendStatus find_room(std::uint64_t block_bytes);
   [[nodiscard]] AppendStatus refuse();
   void turn_to(ReadySegment& ready);

@@ -460,7 +460,7 @@ bool BatchingIntake::capacity_due(bool moved) const {
 // Gives to the journal, or without one to the shards, what has gathered. Returns how many batches went.
 std::size_t BatchingIntake::pass_on() {
   if (!gate_) return send_batches();
-  if (gate_->on_its_way() || batches_unsent_ == 0) return 0;
+  if (gate_->on_its_way() || (batches_unsent_ == 0 && !retries_.in_doubt())) return 0;
   if (gate_->closed()) return stopping_ ? give_up_unsent(stopped_unwritten) : 0;
   return begin_block();
 }
@@ -522,7 +522,7 @@ void BatchingIntake::forget_unsent() {
 
 std::size_t BatchingIntake::begin_block() {
   gather_unsent();
-  if (unsent_.empty()) return 0;
+  if (unsent_.empty() && !retries_.in_doubt()) return 0;
   number_unsent();
   retries_.encode([this](std::uint32_t slot) { return book_.receipt_text(slot); });
   if (!gate_->begin_block(unsent_, retries_.payload(), retries_.entries())) {
@@ -531,7 +531,7 @@ std::size_t BatchingIntake::begin_block() {
   }
   retries_.begin_block();
   forget_unsent();
-  return unsent_.size();
+  return std::max<std::size_t>(unsent_.size(), 1);
 }
 
 // A receipt names sequences, and the block holds receipts: so the batches get their numbers before the
@@ -576,7 +576,7 @@ void BatchingIntake::on_journal_completion(std::int64_t result) {
       on_block_failed();
       break;
   }
-  settled_ += gate_->block().size();
+  settled_ += std::max<std::size_t>(gate_->block().size(), 1);
   gate_->end_block();
 }
 
@@ -610,7 +610,7 @@ void BatchingIntake::on_block_durable() {
 // What waits behind the block is given up with it: nobody knows when the journal is mended, and lines of a
 // producer must not be stored when those before them are not.
 void BatchingIntake::on_block_failed() {
-  retries_.abandon_block();
+  retries_.doubt_block();
   for (Batch* batch : gate_->block()) {
     book_.settle_abandoned(*batch, block_failed);
     release_batch(batch);
@@ -635,7 +635,8 @@ void BatchingIntake::finish_sleep() {
 
 nanoseconds BatchingIntake::sleep_max() const {
   const nanoseconds idle = book_.repeated_waiting() ? repeated_interval : nanoseconds::max();
-  if (!gate_ || gate_->state() == JournalGate::State::open || batches_unsent_ == 0) return idle;
+  const bool block_wanted = batches_unsent_ > 0 || retries_.in_doubt();
+  if (!gate_ || gate_->state() == JournalGate::State::open || !block_wanted) return idle;
   const bool not_ready = gate_->state() == JournalGate::State::not_ready;
   return std::min(idle, not_ready ? not_ready_interval : unwritable_interval);
 }

@@ -26,12 +26,13 @@ bool JournalGate::look() {
 
 bool JournalGate::begin_block(std::span<Batch* const> batches, std::span<const std::byte> ledger,
                               std::uint32_t ledger_entries) {
-  WELLHEAD_ASSERT(!on_its_way() && !batches.empty());
+  WELLHEAD_ASSERT(!on_its_way());
   // What requests say of themselves goes in here with the rows it speaks of, so that after a crash either
   // both are there or neither.
   switch (writer_.append(batches, ledger, ledger_entries)) {
     case AppendStatus::planned:
       block_.assign(batches.begin(), batches.end());
+      on_its_way_ = true;
       operation_due_ = true;
       state_ = State::open;
       return true;
@@ -70,6 +71,7 @@ CompleteResult JournalGate::complete(std::int64_t result) {
 void JournalGate::end_block() {
   WELLHEAD_ASSERT(on_its_way() && !operation_due_ && !operation_given_);
   block_.clear();
+  on_its_way_ = false;
 }
 
 std::int64_t perform(const JournalOperation& operation) {

@@ -42,11 +42,11 @@ class JournalGate {
   void reopen() noexcept { reopen_wanted_ = true; }
 
   // Starts a block of all `batches` and, if not empty, a ledger section of `ledger_entries` entries. False
-  // when the journal does not take it: they stay the caller's. REQUIRES no block on its way and at least one
-  // batch.
+  // when the journal does not take it: they stay the caller's. Without either the block is empty, see
+  // JournalWriter::append(). REQUIRES no block on its way.
   [[nodiscard]] bool begin_block(std::span<Batch* const> batches, std::span<const std::byte> ledger = {},
                                  std::uint32_t ledger_entries = 0);
-  [[nodiscard]] bool on_its_way() const noexcept { return !block_.empty(); }
+  [[nodiscard]] bool on_its_way() const noexcept { return on_its_way_; }
   // The next operation, once.
   [[nodiscard]] std::optional<JournalOperation> operation();
   // REQUIRES that operation() was given. Unless more is to be done the block's batches are to be settled, and
@@ -58,7 +58,8 @@ class JournalGate {
  private:
   JournalWriter& writer_;
   State state_ = State::open;
-  std::vector<Batch*> block_;     // on its way
+  std::vector<Batch*> block_;  // on its way
+  bool on_its_way_ = false;
   bool operation_due_ = false;    // the writer has one that was not given yet
   bool operation_given_ = false;  // and its completion has not come
   bool reopen_wanted_ = false;

@@ -75,22 +75,23 @@ class JournaledReactorTest : public ::testing::Test {
 
   // A journal in memory that can be written and synchronized.
   void use_memory() {
-    file_ = UniqueFd(memfd_create("journal", MFD_CLOEXEC));
-    writer_.use_descriptor(file_.get(), false);
+    files_.emplace_back(memfd_create("journal", MFD_CLOEXEC));
+    writer_.use_descriptor(files_.back().get(), false);
   }
   // One that takes a page at a time, and the next when the test has read it.
   void use_pipe() {
     std::array<int, 2> ends{};
     ASSERT_EQ(pipe2(ends.data(), O_CLOEXEC), 0);
     pipe_ = UniqueFd(ends[0]);
-    file_ = UniqueFd(ends[1]);
-    ASSERT_GT(fcntl(file_.get(), F_SETPIPE_SZ, 4096), 0);
-    writer_.use_descriptor(file_.get(), true);
+    files_.emplace_back(ends[1]);
+    ASSERT_GT(fcntl(files_.back().get(), F_SETPIPE_SZ, 4096), 0);
+    writer_.use_descriptor(files_.back().get(), true);
   }
   void use_path(const char* path) {
-    file_ = UniqueFd(open(path, O_WRONLY | O_CLOEXEC));
-    ASSERT_TRUE(file_);
-    writer_.use_descriptor(file_.get(), true);
+    UniqueFd file(open(path, O_WRONLY | O_CLOEXEC));
+    ASSERT_TRUE(file);
+    writer_.use_descriptor(file.get(), true);
+    files_.push_back(std::move(file));  // the one before may still be in use
   }
   std::size_t drain_pipe() const {
     std::array<char, 4096> page{};
@@ -164,7 +165,7 @@ class JournaledReactorTest : public ::testing::Test {
   RefusedRows refused_;
   ReceiptDesk desk_{digest, board_, refused_};
   FakeWriter writer_;
-  UniqueFd file_;
+  std::vector<UniqueFd> files_;  // the last is written to
   UniqueFd pipe_;
   const IntakeStats* intake_stats_ = nullptr;
   std::unique_ptr<Reactor> reactor_;
@@ -183,7 +184,7 @@ TEST_F(JournaledReactorTest, ARequestIsAnsweredFromTheJournalWithAReceipt) {
   EXPECT_TRUE(reply.body.starts_with("{\"accepted\":1,\"rejected\":1,\"duplicate\":0,\"receipt\":\""))
       << reply.body;
   struct stat written{};
-  ASSERT_EQ(fstat(file_.get(), &written), 0);
+  ASSERT_EQ(fstat(files_.back().get(), &written), 0);
   EXPECT_EQ(written.st_size, 4096);
   EXPECT_EQ(intake_stats_->records_durable.value(), 1U);
 }
@@ -398,7 +399,7 @@ TEST_F(JournaledReactorTest, AStopWaitsForTheBlockOnItsWayAndForNoDatabase) {
   EXPECT_EQ(lines.read_to_end(), "{\"ack\":1}\n");
   reactor_->join();
   EXPECT_LT(std::chrono::steady_clock::now() - began, 5s);
-  file_.reset();  // the disk's end of the pipe sees its end
+  files_.clear();  // the disk's end of the pipe sees its end
   EXPECT_EQ(intake_stats_->records_durable.value(), 21U);
   EXPECT_EQ(intake_stats_->records_pending.value(), 0);
 }

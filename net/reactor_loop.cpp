@@ -6,6 +6,7 @@
 #include <bit>
 #include <cerrno>
 #include <chrono>
+#include <string>
 #include <utility>
 
 #include "base/assert.hpp"
@@ -210,7 +211,7 @@ std::size_t ReactorLoop::poll_journal() {
 
 void ReactorLoop::begin_journal_operation() {
   if (!journal_thread_) {
-    journal_thread_.emplace();
+    journal_thread_.emplace("journal-" + std::to_string(parts_.options.index));
     ring_->watch(journal_thread_->done_fd(), {.operation = Operation::journal});
   }
   journal_thread_->begin(*journal_operation_);

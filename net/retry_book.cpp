@@ -106,25 +106,32 @@ void RetryBook::finish_block() {
       table_->producers.finish(std::get<ProducerEntry>(held.entry));
   }
   on_its_way_.clear();
+  for (const Held& held : doubtful_) {
+    if (const auto* key = std::get_if<RequestEntry>(&held.entry))
+      table_->keys.abandon(key->key);
+    else
+      table_->producers.take_back(std::get<ProducerEntry>(held.entry).producer);
+  }
+  doubtful_.clear();
 }
 
-void RetryBook::abandon_block() {
-  abandon(on_its_way_);
+void RetryBook::doubt_block() {
+  for (Held& held : on_its_way_) {
+    if (const auto* lines = std::get_if<ProducerEntry>(&held.entry)) table_->producers.doubt(lines->producer);
+    doubtful_.push_back(std::move(held));
+  }
+  on_its_way_.clear();
 }
 
 void RetryBook::abandon_unsent() {
-  abandon(unsent_);
-  unsent_bytes_max_ = 0;
-}
-
-void RetryBook::abandon(std::vector<Held>& entries) {
-  for (const Held& held : entries) {
+  for (const Held& held : unsent_) {
     if (const auto* key = std::get_if<RequestEntry>(&held.entry))
       table_->keys.abandon(key->key);
     else
       table_->producers.abandon(std::get<ProducerEntry>(held.entry).producer);
   }
-  entries.clear();
+  unsent_.clear();
+  unsent_bytes_max_ = 0;
 }
 
 }  // namespace wellhead

@@ -3,8 +3,12 @@
 //
 // In:  requests (begin), what became of them. Out: the ledger section of the next block, and entries of the
 // LedgerTable all reactors share.
-// Invariants: every request that begin() called fresh ends in exactly one of take_back(), finish_block(),
-// abandon_block() and abandon_unsent(); only finish_block() makes the table remember it.
+// Invariants: every request that begin() called fresh ends in exactly one of take_back(), finish_block() and
+// abandon_unsent(), perhaps after doubt_block(); only finish_block() makes the table remember it.
+//
+// A block that failed may be whole on the disk all the same, and would count after a restart. So what it held
+// is in doubt: a repetition is not taken at any reactor until a later block of this one, which takes the
+// failed block's place, is durable.
 //
 // Thread: the reactor's.
 #pragma once
@@ -64,8 +68,12 @@ class RetryBook {
   [[nodiscard]] std::uint32_t entries() const noexcept { return static_cast<std::uint32_t>(unsent_.size()); }
   // The journal took it.
   void begin_block();
+  // It is durable, and so is that no block counts which failed before it.
   void finish_block();
-  void abandon_block();
+  // It failed.
+  void doubt_block();
+  // Whether a block is needed, be it empty, to end doubts.
+  [[nodiscard]] bool in_doubt() const noexcept { return !doubtful_.empty(); }
   // The rows that wait are given up.
   void abandon_unsent();
 
@@ -77,12 +85,11 @@ class RetryBook {
 
   [[nodiscard]] Verdict begin_key(const IntakeRequest& request, std::int64_t now_us);
   [[nodiscard]] Verdict begin_lines(const IntakeRequest& request, std::int64_t now_us);
-  void abandon(std::vector<Held>& entries);
-
   LedgerTable* table_;
   std::optional<LedgerEntry> work_;
   std::vector<Held> unsent_;
   std::vector<Held> on_its_way_;
+  std::vector<Held> doubtful_;  // of blocks that failed
   std::vector<std::byte> payload_;
   std::size_t unsent_bytes_max_ = 0;  // upper bound of what unsent_ takes
 };

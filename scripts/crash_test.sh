@@ -9,16 +9,17 @@ source "$scripts/packages.sh"
 # Prints how to call this.
 usage() {
   cat <<'TEXT'
-usage: ./dev crash-test [--kills N] [--target node|database|both] [--rate R] [--retry] [--seed S] [--json FILE] [--config FILE]
+usage: ./dev crash-test [--kills N] [--target node|database|both] [--rate R] [--no-retry] [--seed S] [--json FILE] [--config FILE]
 
 Builds the release, starts a TimescaleDB and a node for this run alone, sends records by HTTP and NDJSON, and kills the node, the
-database or both with SIGKILL at random moments. In the end every row is read back. The exit code is 0 only if each acknowledged
-record is there exactly once, each unanswered one at most once, and nothing else.
+database or both with SIGKILL at random moments. HTTP clients repeat what was not answered. In the end every row is read back, and
+`wellhead audit` compares the journal with the database. The exit code is 0 only if each acknowledged record is there exactly
+once, each unanswered one at most once, and nothing else, and if the audit holds.
 
   --kills N        how often to kill, 1 to 1000 (50)
   --target T       what is killed: node, database, or both: each alone and the two together, by chance (both)
   --rate R         records per second, shared by HTTP, HTTP with Ack: commit, and NDJSON (4000)
-  --retry          send by HTTP with an Idempotency-Key as well, and repeat what was not answered
+  --no-retry       send by HTTP without an Idempotency-Key, each request once; else what was not answered is repeated until it is
   --seed S         of the random moments; without it a random one, which is printed
   --json FILE      write the result there as well: {kills, acknowledged, committed, lost, duplicated, recovery_ms{p50,max}, ...}
   --config FILE    further settings for the node, TOML with whole keys

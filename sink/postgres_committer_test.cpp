@@ -80,6 +80,10 @@ bool is_bad(const std::string& tuple) {
   return tuple.find(bad_device) != std::string::npos;
 }
 
+bool refuse_bad(const std::string&, const std::string& tuple) {
+  return is_bad(tuple);
+}
+
 void add(Batch& batch, int row, bool bad) {
   const std::string device = bad ? std::string(bad_device) : "well-" + std::to_string(row % 5);
   if (row % 3 == 0)
@@ -96,9 +100,8 @@ void break_every_call(bool after_effect) {
   for (int call = 0; broke; ++call, ++cases) {
     SCOPED_TRACE("call " + std::to_string(call));
     Node node;
-    node.server->refuses = is_bad;
-    node.server->break_at = call;
-    node.server->break_after_effect = after_effect;
+    node.server->refuses = refuse_bad;
+    node.server->break_call(call, after_effect);
     std::vector<std::string> expected;
     for (int flush = 0; flush < 3; ++flush) {
       auto batch = test::make_batch();
@@ -136,7 +139,7 @@ TEST(PostgresCommitterTest, refuses_exactly_the_bad_rows_whatever_the_server_say
   for (int round = 0; round < 150; ++round) {
     SCOPED_TRACE(round);
     Node node;
-    node.server->refuses = is_bad;
+    node.server->refuses = refuse_bad;
     node.server->hint = static_cast<LineHint>(round % 3);
     const unsigned one_in = std::vector{1U, 2U, 10U, 200U}[static_cast<std::size_t>(round) % 4];
     auto batch = test::make_batch();
@@ -158,7 +161,7 @@ TEST(PostgresCommitterTest, refuses_exactly_the_bad_rows_whatever_the_server_say
 TEST(PostgresCommitterTest, finds_a_few_bad_rows_of_many_with_a_few_copies) {
   for (const auto& [hint, copies_max] : {std::pair{LineHint::right, 20}, std::pair{LineHint::none, 90}}) {
     Node node;
-    node.server->refuses = is_bad;
+    node.server->refuses = refuse_bad;
     node.server->hint = hint;
     auto batch = test::make_batch(4U << 20);
     const std::set<int> bad{1'000, 5'000, 9'998};
@@ -229,7 +232,7 @@ TEST(PostgresCommitterTest, puts_refused_rows_into_the_dead_letter_with_their_ne
                                   },
                               .copy_statement = "COPY \"dead_letter\" (\"what\") FROM STDIN (FORMAT binary)"};
   Node node(std::move(dead_letter));
-  node.server->refuses = is_bad;
+  node.server->refuses = refuse_bad;
   auto first = test::make_batch();
   auto second = test::make_batch();
   for (int row = 0; row < 6; ++row) add(*first, row, row == 3);   // 3 is of esp_telemetry

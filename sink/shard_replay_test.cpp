@@ -119,13 +119,13 @@ TEST(ShardReplayTest, moves_flushed_only_behind_a_synchronous_commit) {
   node.clock.now_ns += 100'000'000;
   commit();  // a second after the first: this one is made durable
   EXPECT_EQ(node.lane().flushed.load(), 3U);
-  EXPECT_EQ(node.store->flushed.rows().size(), 3U);
+  EXPECT_EQ(node.store->flushed().rows().size(), 3U);
   commit();
   EXPECT_EQ(node.lane().flushed.load(), 3U);
   node.clock.now_ns += 1'000'000'000;
   EXPECT_EQ(node.shards[0]->step().work, ShardWork::synchronized);  // nothing to flush: a commit for its sake
   EXPECT_EQ(node.lane().flushed.load(), 4U);
-  EXPECT_EQ(node.store->flushed.rows().size(), 4U);
+  EXPECT_EQ(node.store->flushed().rows().size(), 4U);
   EXPECT_EQ(node.stats().synchronous_flushes.value(), 2U);
 }
 
@@ -133,12 +133,11 @@ TEST(ShardReplayTest, follows_a_replica_that_lagged_below_what_was_flushed) {
   ReplayNode node;
   node.add(0, 0, 5);
   node.run();
-  const test::ServerState replica = node.store->committed;
+  const std::size_t replica = node.store->commits();
   node.add(0, 0, 6);
   node.run();
   ASSERT_EQ(node.lane().flushed.load(), 2U);
-  node.store->flushed = replica;
-  node.store->crash();
+  node.store->forget(node.store->commits() - replica);
   while (node.shards[0]->step().work != ShardWork::connected) node.clock.now_ns += 1'000'000'000;
   EXPECT_EQ(node.lane().flushed.load(), 1U);  // nothing of the rest may be trimmed
   node.run();
@@ -152,8 +151,7 @@ TEST(ShardReplayTest, is_blocked_when_neither_the_database_nor_the_journal_has_t
   node.add(0, 0, 5);
   node.run();
   node.journal.trim_lane({1, 0, 0}, 2);
-  node.store->flushed = {};
-  node.store->crash();
+  node.store->forget(node.store->commits());
   node.add(0, 0, 5);
   node.run();
   EXPECT_EQ(node.shards[0]->state(), ShardState::blocked);
@@ -168,8 +166,7 @@ TEST(ShardReplayTest, goes_on_over_a_loss_that_was_accepted) {
   node.add(0, 0, 5);
   node.run();
   node.journal.trim_lane({1, 0, 0}, 1);
-  node.store->flushed = {};
-  node.store->crash();
+  node.store->forget(node.store->commits());
   node.add(0, 0, 5);
   node.run();
   EXPECT_EQ(node.shards[0]->state(), ShardState::ready);
@@ -265,7 +262,7 @@ TEST(ShardReplayTest, gives_rows_of_an_earlier_run_the_numbers_of_todays_streams
 
 TEST(ShardReplayTest, remembers_refused_rows_by_the_batch_they_were_acknowledged_in) {
   ReplayNode node;
-  node.servers[0]->refuses = [](const std::string& tuple) {
+  node.servers[0]->refuses = [](const std::string&, const std::string& tuple) {
     return tuple.find("well-1") != std::string::npos;
   };
   node.add(0, 0, 2, false);  // rows of well-0, well-1
@@ -307,7 +304,7 @@ TEST(ShardReplayTest, leaves_in_the_journal_what_is_not_in_memory_when_it_stops)
   for (int rounds = 0; rounds < 10 && last.work != ShardWork::stopped; ++rounds)
     last = node.shards[0]->step();
   ASSERT_EQ(last.work, ShardWork::stopped);
-  EXPECT_EQ(node.store->flushed.rows().size(), 2U);  // the last commit is durable
+  EXPECT_EQ(node.store->flushed().rows().size(), 2U);  // the last commit is durable
   const auto returned = node.take_returned();
   ASSERT_EQ(returned.size(), 2U);
   EXPECT_EQ(returned[0]->outcome(), BatchOutcome::committed);

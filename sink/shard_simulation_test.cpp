@@ -26,7 +26,7 @@ class Simulation {
   void run(int events) {
     for (int event = 0; event < events; ++event) happen();
     node_.store->up = true;
-    for (test::SimulatedServer* server : node_.servers) server->break_at = -1;
+    for (test::SimulatedServer* server : node_.servers) server->fate = nullptr;
     node_.run();
   }
 
@@ -37,9 +37,9 @@ class Simulation {
       EXPECT_EQ(shard->state(), ShardState::ready) << shard->problem();
       EXPECT_EQ(shard->stats().lag.value(), 0);
     }
+    const auto flushed = node_.store->flushed().progress;
     for (const auto& [lane, last] : node_.journal.last)
-      EXPECT_EQ(node_.store->flushed.progress.contains(lane) ? node_.store->flushed.progress.at(lane) : last,
-                last);
+      EXPECT_EQ(flushed.contains(lane) ? flushed.at(lane) : last, last);
   }
 
   [[nodiscard]] std::uint64_t crashes() const { return crashes_; }
@@ -77,8 +77,8 @@ class Simulation {
 
   void break_a_connection() {
     test::SimulatedServer& server = *node_.servers[pick(shards_)];
-    server.break_at = server.calls + static_cast<int>(pick(6));
-    server.break_after_effect = pick(2) == 0;
+    const int number = server.calls + static_cast<int>(pick(6));
+    server.break_call(number, pick(2) == 0);
   }
 
   void crash_database() {
@@ -100,15 +100,14 @@ class Simulation {
   }
 
   void check_boards() {
+    const auto kept = node_.store->flushed().progress;
     for (const auto& [lane, last] : node_.journal.last) {
       const LaneState* state = find(lane);
       if (state == nullptr) continue;
       ASSERT_LE(state->flushed.load(), state->committed.load());
       ASSERT_LE(state->committed.load(), last);
       // The claim itself: what is said to be flushed, the database does not forget.
-      const auto flushed = node_.store->flushed.progress.find(lane);
-      const std::uint64_t safe = flushed == node_.store->flushed.progress.end() ? 0 : flushed->second;
-      ASSERT_LE(state->flushed.load(), safe);
+      ASSERT_LE(state->flushed.load(), kept.contains(lane) ? kept.at(lane) : 0);
     }
   }
 

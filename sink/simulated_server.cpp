@@ -1,7 +1,8 @@
 #include "sink/simulated_server.hpp"
 
 #include <algorithm>
-#include <sstream>
+#include <charconv>
+#include <ranges>
 
 #include "base/assert.hpp"
 #include "codec/copy_binary.hpp"
@@ -25,26 +26,39 @@ std::uint64_t number_behind(const std::string& text, std::string_view marker) {
   return std::stoull(text.substr(at + marker.size()));
 }
 
-// The tuples of numbers behind VALUES; what is no digit is passed over.
-std::vector<std::vector<std::uint64_t>> values_of(const std::string& text) {
-  std::vector<std::vector<std::uint64_t>> tuples;
-  constexpr std::string_view marker = "VALUES ";
-  std::size_t at = text.find(marker);
-  WELLHEAD_ASSERT(at != std::string::npos);
-  for (at += marker.size(); at < text.size() && text[at] != ')'; ++at) {
-    if (text[at] != '(') continue;
-    const std::size_t end = text.find(')', at);
-    std::istringstream fields(text.substr(at + 1, end - at - 1));
-    auto& tuple = tuples.emplace_back();
-    for (std::string field; std::getline(fields, field, ',');) tuple.push_back(std::stoull(field));
-    at = end;
+// 1, 2, 3::bigint
+std::vector<std::uint64_t> numbers_in(std::string_view list) {
+  std::vector<std::uint64_t> numbers;
+  while (!list.empty()) {
+    list.remove_prefix(std::min(list.find_first_not_of(", "), list.size()));
+    std::uint64_t number = 0;
+    const auto [end, error] = std::from_chars(list.data(), list.data() + list.size(), number);
+    WELLHEAD_ASSERT(error == std::errc{});
+    numbers.push_back(number);
+    list.remove_prefix(std::min(list.find(','), list.size()));
   }
-  return tuples;
+  return numbers;
 }
 
-LaneId lane_in(const std::vector<std::uint64_t>& tuple) {
-  return {static_cast<std::uint32_t>(tuple[0]), static_cast<std::uint32_t>(tuple[1]),
-          static_cast<std::uint32_t>(tuple[2])};
+// The numbers of (1, 2, 3), (4, 5, 6), … behind VALUES, up to the bracket that closes the list.
+std::vector<std::vector<std::uint64_t>> values_of(std::string_view text) {
+  constexpr std::string_view marker = "VALUES ";
+  std::vector<std::vector<std::uint64_t>> lists;
+  std::size_t at = text.find(marker);
+  WELLHEAD_ASSERT(at != std::string_view::npos);
+  at += marker.size();
+  while (at < text.size() && text[at] == '(') {
+    const std::size_t end = text.find(')', at);
+    lists.push_back(numbers_in(text.substr(at + 1, end - at - 1)));
+    at = text.find_first_not_of(", ", end + 1);
+  }
+  return lists;
+}
+
+LaneId lane_in(const std::vector<std::uint64_t>& numbers) {
+  WELLHEAD_ASSERT(numbers.size() >= 3);
+  return {static_cast<std::uint32_t>(numbers[0]), static_cast<std::uint32_t>(numbers[1]),
+          static_cast<std::uint32_t>(numbers[2])};
 }
 
 std::vector<std::string> tuples_of(const std::string& stream) {
@@ -65,7 +79,16 @@ std::vector<std::string> tuples_of(const std::string& stream) {
   return tuples;
 }
 
+void set(std::map<LaneId, std::uint64_t>& progress, LaneId lane, std::optional<std::uint64_t> sequence) {
+  if (sequence)
+    progress[lane] = *sequence;
+  else
+    progress.erase(lane);
+}
+
 }  // namespace
+
+// --- the store ---
 
 std::vector<std::string> ServerState::rows() const {
   std::vector<std::string> all;
@@ -74,40 +97,107 @@ std::vector<std::string> ServerState::rows() const {
   return all;
 }
 
+void ServerStore::commit(ServerChange change, bool durable) {
+  Undo undo{.rows_added = {}, .progress_before = {}, .durable = durable};
+  for (auto& [name, rows] : change.rows) {
+    undo.rows_added[name] = rows.size();
+    auto& table = committed.tables[name];
+    table.insert(table.end(), std::move_iterator(rows.begin()), std::move_iterator(rows.end()));
+  }
+  for (const auto& [lane, sequence] : change.progress) {
+    const auto known = committed.progress.find(lane);
+    undo.progress_before[lane] =
+        known == committed.progress.end() ? std::nullopt : std::optional(known->second);
+    set(committed.progress, lane, sequence);
+  }
+  log_.push_back(std::move(undo));
+}
+
+void ServerStore::apply(const Undo& undo, ServerState& state) {
+  for (const auto& [name, count] : undo.rows_added) {
+    auto& table = state.tables.at(name);
+    WELLHEAD_ASSERT(table.size() >= count);
+    table.resize(table.size() - count);
+  }
+  for (const auto& [lane, sequence] : undo.progress_before) set(state.progress, lane, sequence);
+}
+
+void ServerStore::forget(std::size_t commits) {
+  WELLHEAD_ASSERT(commits <= log_.size());
+  ++restarts_;
+  for (; commits > 0; --commits) {
+    apply(log_.back(), committed);
+    log_.pop_back();
+  }
+}
+
+std::size_t ServerStore::unflushed() const {
+  const auto newest_first = log_ | std::views::reverse;
+  return static_cast<std::size_t>(std::ranges::find_if(newest_first, &Undo::durable) - newest_first.begin());
+}
+
+ServerState ServerStore::flushed() const {
+  ServerState state = committed;
+  for (const Undo& undo : log_ | std::views::reverse | std::views::take(unflushed())) apply(undo, state);
+  return state;
+}
+
+// --- progress, as a transaction sees it ---
+
+std::optional<std::uint64_t> SimulatedServer::progress_of(LaneId lane) const {
+  if (const auto changed = change_.progress.find(lane); changed != change_.progress.end())
+    return changed->second;
+  const auto known = committed.progress.find(lane);
+  return known == committed.progress.end() ? std::nullopt : std::optional(known->second);
+}
+
+void SimulatedServer::set_progress(LaneId lane, std::optional<std::uint64_t> sequence) {
+  if (store_->progress_outside_transaction)
+    set(committed.progress, lane, sequence);
+  else
+    change_.progress[lane] = sequence;
+}
+
 std::size_t SimulatedServer::move_progress(const std::string& text) {
   std::size_t moved = 0;
-  for (const auto& tuple : values_of(text)) {
-    const auto lane = working_.progress.find(lane_in(tuple));
-    if (lane == working_.progress.end() || lane->second != tuple[3]) continue;
-    lane->second = tuple[4];
+  for (const auto& numbers : values_of(text)) {
+    WELLHEAD_ASSERT(numbers.size() == 5);
+    if (progress_of(lane_in(numbers)) != numbers[3]) continue;
+    set_progress(lane_in(numbers), numbers[4]);
     ++moved;
   }
   return moved;
 }
 
 void SimulatedServer::insert_progress(const std::string& text) {
-  for (const auto& tuple : values_of(text)) working_.progress.try_emplace(lane_in(tuple), 0);
+  for (const auto& numbers : values_of(text))
+    if (!progress_of(lane_in(numbers))) set_progress(lane_in(numbers), 0);
 }
 
 void SimulatedServer::delete_progress(const std::string& text) {
   const std::uint64_t oldest = number_behind(text, "epoch < ");
-  std::erase_if(working_.progress, [oldest](const auto& entry) { return entry.first.epoch < oldest; });
+  std::vector<LaneId> forgotten;
+  for (const auto& [lane, sequence] : committed.progress)
+    if (lane.epoch < oldest) forgotten.push_back(lane);
+  for (const LaneId lane : forgotten) set_progress(lane, std::nullopt);
 }
 
-DatabaseRows SimulatedServer::select_progress(const std::string& text) const {
-  DatabaseRows rows;
-  for (const auto& tuple : values_of(text)) {
-    const LaneId lane = lane_in(tuple);
-    rows.push_back({std::to_string(lane.epoch), std::to_string(lane.reactor), std::to_string(lane.shard),
-                    std::to_string(working_.progress.at(lane))});
+void SimulatedServer::select_progress(const std::string& text) {
+  selected_.clear();
+  for (const auto& numbers : values_of(text)) {
+    const LaneId lane = lane_in(numbers);
+    selected_.push_back({std::to_string(lane.epoch), std::to_string(lane.reactor), std::to_string(lane.shard),
+                         std::to_string(progress_of(lane).value())});
   }
-  return rows;
 }
 
-void SimulatedServer::commit() {
-  in_transaction_ = false;
-  store_->committed = working_;
-  if (synchronous_ || synchronous_here_) store_->flushed = working_;
+// --- the connection ---
+
+void SimulatedServer::break_call(int number, bool after_effect) {
+  fate = [this, number, after_effect] {
+    if (calls != number) return CallFate::goes_well;
+    return after_effect ? CallFate::breaks_after : CallFate::breaks_before;
+  };
 }
 
 DatabaseError SimulatedServer::broken() {
@@ -115,35 +205,45 @@ DatabaseError SimulatedServer::broken() {
   return {"", "the connection broke", ""};
 }
 
-template <typename Value>
-DatabaseResult<Value> SimulatedServer::call(const std::function<DatabaseResult<Value>()>& effect) {
-  const bool breaks = calls++ == break_at;
-  if (breaks && !break_after_effect) return std::unexpected(broken());
+DatabaseError SimulatedServer::fail(DatabaseError error) {
+  statements_left_.clear();
+  failed_ = in_transaction_;
+  return error;
+}
+
+template <typename Value, typename Effect>
+DatabaseResult<Value> SimulatedServer::call(Effect&& effect) {
+  if (!alive()) return std::unexpected(broken());
+  const CallFate what = fate ? fate() : CallFate::goes_well;
+  ++calls;
+  if (what == CallFate::breaks_before) return std::unexpected(broken());
+  if (what == CallFate::fails_serialization && in_transaction_ && !failed_)
+    return std::unexpected(fail({"40001", "could not serialize access", ""}));
   auto result = effect();
-  if (breaks) return std::unexpected(broken());
+  if (what == CallFate::breaks_after) return std::unexpected(broken());
   return result;
+}
+
+void SimulatedServer::end_transaction() noexcept {
+  in_transaction_ = failed_ = synchronous_here_ = false;
+  change_ = {};
 }
 
 void SimulatedServer::disconnect() noexcept {
   connected_ = false;
-  in_transaction_ = false;
-  failed_ = false;
+  end_transaction();
   statements_left_.clear();
   copy_bytes_.clear();
 }
 
 DatabaseResult<void> SimulatedServer::connect() {
   disconnect();
-  if (!store_->up) return std::unexpected(broken());
-  return call<void>([this]() -> DatabaseResult<void> {
-    connected_ = true;
-    crashes_seen_ = store_->crashes;
-    return {};
-  });
+  restarts_seen_ = store_->restarts();
+  connected_ = true;
+  return call<void>([]() -> DatabaseResult<void> { return {}; });
 }
 
 DatabaseResult<DatabaseStep> SimulatedServer::run(std::string_view statements) {
-  if (!connected() || !store_->up) return std::unexpected(broken());
   return call<DatabaseStep>([&] {
     statements_left_ = split(statements);
     return go_on();
@@ -162,11 +262,7 @@ DatabaseResult<DatabaseStep> SimulatedServer::go_on() {
       step_.copying = true;
       return step_;
     }
-    if (auto done = statement(text); !done) {
-      statements_left_.clear();
-      failed_ = in_transaction_;
-      return std::unexpected(done.error());
-    }
+    if (auto done = statement(text); !done) return std::unexpected(fail(done.error()));
   }
   return step_;
 }
@@ -177,25 +273,26 @@ DatabaseResult<void> SimulatedServer::statement(const std::string& text) {
   if (is("BEGIN")) {
     WELLHEAD_ASSERT(!in_transaction_);
     in_transaction_ = true;
-    synchronous_here_ = false;
-    working_ = committed;
   } else if (is("ROLLBACK TO SAVEPOINT")) {
     failed_ = false;
-    working_ = savepoint_;
+    change_ = savepoint_;
   } else if (is("ROLLBACK")) {
-    in_transaction_ = failed_ = false;
+    end_transaction();
   } else if (failed_) {
     return std::unexpected(DatabaseError{"25P02", "current transaction is aborted", ""});
   } else if (is("COMMIT")) {
-    commit();
+    store_->commit(std::move(change_), synchronous_ || synchronous_here_);
+    end_transaction();
   } else if (is("SAVEPOINT")) {
-    savepoint_ = working_;
+    savepoint_ = change_;
   } else if (is("UPDATE wellhead_progress")) {
     step_.rows_updated = move_progress(text);
   } else if (is("INSERT INTO wellhead_progress")) {
     insert_progress(text);
   } else if (is("DELETE FROM wellhead_progress")) {
     delete_progress(text);
+  } else if (is("SELECT epoch")) {
+    select_progress(text);
   } else if (is("SET LOCAL synchronous_commit = on")) {
     synchronous_here_ = true;
   } else {
@@ -205,7 +302,6 @@ DatabaseResult<void> SimulatedServer::statement(const std::string& text) {
 }
 
 DatabaseResult<void> SimulatedServer::copy_data(std::span<const std::byte> bytes) {
-  if (!connected() || !store_->up) return std::unexpected(broken());
   return call<void>([&]() -> DatabaseResult<void> {
     copy_bytes_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     return {};
@@ -214,28 +310,23 @@ DatabaseResult<void> SimulatedServer::copy_data(std::span<const std::byte> bytes
 
 DatabaseResult<void> SimulatedServer::finish_copy() {
   ++copies;
-  const std::vector<std::string> rows = tuples_of(copy_bytes_);
-  for (std::size_t row = 0; row < rows.size(); ++row) {
-    if (!refuses(rows[row])) continue;
+  std::vector<std::string> rows = tuples_of(copy_bytes_);
+  for (std::size_t row = 0; row < rows.size() && refuses; ++row) {
+    if (!refuses(copy_table_, rows[row])) continue;
     std::string context;
     if (hint == LineHint::right) context = "COPY t, line " + std::to_string(row + 1);
     if (hint == LineHint::lying) context = "COPY t, line " + std::to_string(rows.size() - row);
     return std::unexpected(DatabaseError{"23514", "refused", context});
   }
-  auto& table = working_.tables[copy_table_];
-  table.insert(table.end(), rows.begin(), rows.end());
   step_.rows_copied = rows.size();
+  auto& table = change_.rows[copy_table_];
+  table.insert(table.end(), std::move_iterator(rows.begin()), std::move_iterator(rows.end()));
   return {};
 }
 
 DatabaseResult<DatabaseStep> SimulatedServer::copy_end() {
-  if (!connected() || !store_->up) return std::unexpected(broken());
   return call<DatabaseStep>([this]() -> DatabaseResult<DatabaseStep> {
-    if (auto done = finish_copy(); !done) {
-      statements_left_.clear();
-      failed_ = true;
-      return std::unexpected(done.error());
-    }
+    if (auto done = finish_copy(); !done) return std::unexpected(fail(done.error()));
     return go_on();
   });
 }
@@ -258,19 +349,14 @@ DatabaseRows SimulatedServer::columns_of(std::string_view query) const {
 }
 
 DatabaseResult<DatabaseRows> SimulatedServer::query(std::string_view statements) {
-  if (!connected() || !store_->up) return std::unexpected(broken());
   return call<DatabaseRows>([&]() -> DatabaseResult<DatabaseRows> {
     if (statements == "SELECT current_user") return DatabaseRows{{"simulated"}};
     if (statements.starts_with("SELECT a.attname")) return columns_of(statements);
     if (statements.starts_with("SELECT true AND has_table_privilege")) return DatabaseRows{{"t"}};
-    DatabaseRows rows;
-    for (const std::string& text : split(statements)) {
-      if (text.ends_with("FOR UPDATE"))
-        rows = select_progress(text);
-      else if (auto done = statement(text); !done)
-        return std::unexpected(done.error());
-    }
-    return rows;
+    selected_.clear();
+    statements_left_ = split(statements);
+    if (auto done = go_on(); !done) return std::unexpected(done.error());
+    return selected_;
   });
 }
 

@@ -1,12 +1,16 @@
-// For tests: a server in memory with the statements the committer sends, transactions, savepoints, rows it
-// refuses, asynchronous commits that a crash forgets, and connections that break before or after any call has
-// taken effect. A connection each; what they share is the store.
+// For tests and the simulation: a server in memory with the statements the committer sends, transactions,
+// savepoints, rows it refuses, asynchronous commits that a crash forgets, a replica that is behind when it
+// takes over, and calls whose connection breaks before or after they took effect.
+//
+// It asserts on any statement it does not know. One thread; a connection each, and what they share is the
+// store.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,21 +28,56 @@ struct ServerState {
   [[nodiscard]] std::vector<std::string> rows() const;
 };
 
-// What the server keeps, whatever happens to connections.
-struct ServerStore {
-  ServerState committed;
-  ServerState flushed;  // what a crash leaves
-  bool up = true;
+// What one transaction changes.
+struct ServerChange {
+  std::map<std::string, std::vector<std::string>> rows;     // added, by quoted table name
+  std::map<LaneId, std::optional<std::uint64_t>> progress;  // where it is now; none: removed
+};
 
-  // The server's connections find out at their next call.
-  void crash() {
-    committed = flushed;
-    ++crashes;
-  }
-  int crashes = 0;
+// What the server keeps, whatever happens to connections.
+class ServerStore {
+ public:
+  ServerState committed;
+  bool up = true;  // while it is not, every call finds its connection broken
+  // A bug that a test plants: progress moves at once, whatever becomes of the transaction.
+  bool progress_outside_transaction = false;
+
+  void commit(ServerChange change, bool durable);
+  // The server is gone and back without its last `commits` transactions. Connections find out at their next
+  // call. REQUIRES that there were so many.
+  void forget(std::size_t commits);
+  // Forgets whatever was not flushed.
+  void crash() { forget(unflushed()); }
+
+  [[nodiscard]] std::size_t commits() const noexcept { return log_.size(); }
+  // How many commits stand behind the last durable one: a crash may forget these.
+  [[nodiscard]] std::size_t unflushed() const;
+  // What crash() would leave. Made by copying all.
+  [[nodiscard]] ServerState flushed() const;
+  [[nodiscard]] std::uint64_t restarts() const noexcept { return restarts_; }
+
+ private:
+  // How to take a transaction back, when all later ones are.
+  struct Undo {
+    std::map<std::string, std::size_t> rows_added;
+    std::map<LaneId, std::optional<std::uint64_t>> progress_before;
+    bool durable;
+  };
+  static void apply(const Undo& undo, ServerState& state);
+
+  std::vector<Undo> log_;
+  std::uint64_t restarts_ = 0;
 };
 
 enum class LineHint : std::uint8_t { right, none, lying };
+
+// What becomes of a call.
+enum class CallFate : std::uint8_t {
+  goes_well,
+  breaks_before,        // the connection breaks, and nothing was done
+  breaks_after,         // likewise, and it was done
+  fails_serialization,  // SQLSTATE 40001; goes well outside of a transaction and in one that has failed
+};
 
 class SimulatedServer final : public Database {
  public:
@@ -51,57 +90,65 @@ class SimulatedServer final : public Database {
         store_(std::move(store)),
         synchronous_(synchronous) {}
 
-  std::function<bool(const std::string&)> refuses = [](const std::string&) { return false; };
-  LineHint hint = LineHint::right;
-  // Breaks the connection in the call of this number, counted from 0 over the object's life; -1: never.
-  int break_at = -1;
-  bool break_after_effect = false;
+  // Whether a row violates a constraint of its table (SQLSTATE 23514).
+  std::function<bool(const std::string& table, const std::string& tuple)> refuses = nullptr;
+  LineHint hint = LineHint::right;  // what it says of the place of a row it refuses
+  // Asked once for each call that reaches the server.
+  std::function<CallFate()> fate = nullptr;
   int calls = 0;
   int copies = 0;
   ServerState& committed;
+
+  // Breaks the connection in the call of this number, counted from 0 over the object's life.
+  void break_call(int number, bool after_effect);
 
   void interrupt_with(const std::atomic<bool>*) noexcept override {}
   void on_notice(std::function<void(const DatabaseNotice&)>) override {}
   DatabaseResult<void> connect() override;
   void disconnect() noexcept override;
-  bool connected() const noexcept override { return connected_ && crashes_seen_ == store_->crashes; }
+  bool connected() const noexcept override { return connected_ && restarts_seen_ == store_->restarts(); }
   bool in_transaction() const noexcept override { return in_transaction_; }
-  bool alive() override { return connected(); }
+  bool alive() override { return connected() && store_->up; }
   DatabaseResult<DatabaseStep> run(std::string_view statements) override;
   DatabaseResult<void> copy_data(std::span<const std::byte> bytes) override;
   DatabaseResult<DatabaseStep> copy_end() override;
   DatabaseResult<DatabaseRows> query(std::string_view statements) override;
 
  private:
-  // Does `effect` unless the connection breaks first.
-  template <typename Value>
-  DatabaseResult<Value> call(const std::function<DatabaseResult<Value>()>& effect);
+  // Does `effect` as far as the call's fate lets it.
+  template <typename Value, typename Effect>
+  DatabaseResult<Value> call(Effect&& effect);
   DatabaseResult<DatabaseStep> go_on();
   DatabaseResult<void> statement(const std::string& text);
   DatabaseResult<void> finish_copy();
   [[nodiscard]] DatabaseRows columns_of(std::string_view query) const;
   [[nodiscard]] DatabaseError broken();
+  [[nodiscard]] DatabaseError fail(DatabaseError error);
+  void end_transaction() noexcept;
 
+  // As this transaction sees it; none: there is no such row.
+  [[nodiscard]] std::optional<std::uint64_t> progress_of(LaneId lane) const;
+  void set_progress(LaneId lane, std::optional<std::uint64_t> sequence);
   [[nodiscard]] std::size_t move_progress(const std::string& text);
   void insert_progress(const std::string& text);
   void delete_progress(const std::string& text);
-  [[nodiscard]] DatabaseRows select_progress(const std::string& text) const;
-  void commit();
+  void select_progress(const std::string& text);
 
   std::vector<SchemaPointer> schemas_;
   std::shared_ptr<ServerStore> store_;
   const bool synchronous_;
-  bool synchronous_here_ = false;  // in this transaction
-  int crashes_seen_ = 0;
+  std::uint64_t restarts_seen_ = 0;
   bool connected_ = false;
   bool in_transaction_ = false;
-  bool failed_ = false;  // the transaction wants its ROLLBACK
-  ServerState working_;
-  ServerState savepoint_;
+  bool failed_ = false;            // the transaction wants its ROLLBACK
+  bool synchronous_here_ = false;  // in this transaction
+  ServerChange change_;
+  ServerChange savepoint_;
   std::vector<std::string> statements_left_;
   std::string copy_table_;
   std::string copy_bytes_;
   DatabaseStep step_;
+  DatabaseRows selected_;
 };
 
 }  // namespace wellhead::test

@@ -71,8 +71,13 @@ AppendStatus FakeWriter::append(std::span<Batch* const> batches, std::span<const
     block_bytes_ += section.size();
   }
   block_ledger_ = {.payload = {ledger.begin(), ledger.end()}, .entries = ledger_entries};
+  if (block_.empty()) {  // only its place counts
+    pieces_.push_back({empty_section_.data(), empty_section_.size()});
+    block_bytes_ = empty_section_.size();
+  }
   bytes_left_ = block_bytes_;
   offset_ = 0;
+  writing_ = true;
   return AppendStatus::planned;
 }
 
@@ -88,6 +93,7 @@ CompleteResult FakeWriter::complete(std::int64_t result) {
     latched_.store(true);
     bytes_left_ = 0;
     synchronizing_ = false;
+    writing_ = false;
     return CompleteResult::failed;
   }
   if (!synchronizing_) {
@@ -113,6 +119,7 @@ CompleteResult FakeWriter::complete(std::int64_t result) {
 }
 
 CompleteResult FakeWriter::finish_block() {
+  writing_ = false;
   for (const Batch* batch : block_) {
     sequences_[batch->shard()] = batch->lane_sequence();
     rows_durable_ += batch->row_count();

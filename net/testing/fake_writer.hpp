@@ -1,6 +1,7 @@
 // A journal's writer whose disk a test drives: slow, short, failing, full, not ready.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <map>
@@ -36,7 +37,7 @@ class FakeWriter final : public JournalWriter {
   void use_descriptor(int descriptor, bool synchronous);
 
   // The reactor's thread, or when it has ended.
-  [[nodiscard]] bool writing() const noexcept { return bytes_left_ > 0 || synchronizing_; }
+  [[nodiscard]] bool writing() const noexcept { return writing_; }
   // Bytes of the block on its way that are not written yet.
   [[nodiscard]] std::size_t bytes_left() const noexcept { return bytes_left_; }
   [[nodiscard]] std::size_t block_bytes() const noexcept { return block_bytes_; }
@@ -65,8 +66,10 @@ class FakeWriter final : public JournalWriter {
   std::map<std::uint32_t, std::uint64_t> sequences_;  // of the last durable batch of each shard
   std::vector<Batch*> block_;
   std::vector<iovec> pieces_;
+  std::array<std::byte, 4096> empty_section_{};
   LedgerSection block_ledger_;
   std::vector<LedgerSection> ledger_;
+  bool writing_ = false;
   std::size_t block_bytes_ = 0;
   std::size_t bytes_left_ = 0;
   bool synchronizing_ = false;

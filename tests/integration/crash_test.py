@@ -1,7 +1,9 @@
 """The crash proof: a real node and a real database under load, killed with SIGKILL at random moments, over and over.
 
 Started by ./dev crash-test and by the test suite. What was acknowledged must be in the hypertable exactly once in the end;
-what nobody answered may be there once or not at all; nothing else may be there.
+what nobody answered may be there once or not at all; nothing else may be there. HTTP clients repeat under their Idempotency-Key
+what they have no answer for, so for them nothing stays unanswered. Now and then, and in the end, `wellhead audit` compares
+the journal with the database.
 """
 
 import argparse
@@ -18,7 +20,7 @@ import time
 from cluster import Cluster
 from load import FAULTS, Load, faults
 from probe import Probe
-from support import Node, check_conservation
+from support import Node, audit, check_conservation
 
 KILLS_MAX = 1000
 # Between a recovery and the next kill. Short enough that some kills meet a node that is still catching up.
@@ -30,8 +32,8 @@ AGAIN_SECONDS = (0.0, 0.25)
 VICTIMS = ("node", "node", "database", "both")
 # Each gets its share of the rate: records acknowledged as the node is configured, and only when they are in the database.
 LOADS = (("http",), ("http", "--ack", "commit"), ("ndjson",))
-# Repeats each request in doubt until it is answered: a second copy would show here.
-RETRYING_LOAD = ("http", "--retry")
+# An audit beside the load after so many kills, and one in the end.
+AUDIT_KILLS = 20
 
 
 class CrashTest:
@@ -47,12 +49,14 @@ class CrashTest:
         self.node.start()
         self.probe = Probe(self.node, arguments.seed)
         self.loads = []
-        loads = (*LOADS, RETRYING_LOAD) if arguments.retry else LOADS
-        for protocol, *options in loads:
-            self.loads.append(Load(self.node, self.cluster.url, protocol, arguments.rate / len(loads),
+        for protocol, *options in LOADS:
+            if arguments.retry and protocol == "http":
+                options.append("--retry")
+            self.loads.append(Load(self.node, self.cluster.url, protocol, arguments.rate / len(LOADS),
                                    "--verify-timeout", str(arguments.drain_seconds), *options))
             stack.callback(self.loads[-1].remove)
         self.recovery_ms = {"node": [], "database": [], "both": []}
+        self.audits = 0
 
     def kills(self):
         return sum(len(times) for times in self.recovery_ms.values())
@@ -64,6 +68,8 @@ class CrashTest:
         victim = self.target if self.target != "both" else self.chance.choice(VICTIMS)
         milliseconds = {"node": self.kill_node, "database": self.kill_database, "both": self.kill_both}[victim]()
         self.recovery_ms[victim].append(milliseconds)
+        if self.kills() % AUDIT_KILLS == 0:
+            self.audit()
         return victim, milliseconds
 
     def kill_node(self):
@@ -100,6 +106,11 @@ class CrashTest:
         self.probe.send_until_acknowledged(committed)
         return (time.monotonic() - begin) * 1000
 
+    def audit(self):
+        """Fails unless all the journal holds is in the database once, or on its way there, or quarantined."""
+        if audit(self.node) is not None:
+            self.audits += 1
+
     def check_loads(self):
         for load in self.loads:
             if load.process.poll() is not None:
@@ -116,6 +127,7 @@ class CrashTest:
             load.stop()
         reports = [load.report() for load in self.loads]
         check_conservation(self.node)
+        self.audit()
         self.node.terminate()
         reports.append(self.probe.report(self.cluster.url))
         # A second copy may come after everybody has looked: each record of a run has a device and time of its own.
@@ -129,10 +141,10 @@ class CrashTest:
 
 
 def summary(test, reports, arguments, seconds):
-    total = {name: sum(report[name] or 0 for report in reports) for name in ("acknowledged", "unknown", "committed", *FAULTS)}
+    total = {name: sum(report.get(name) or 0 for report in reports) for name in ("acknowledged", "unknown", "retries", "committed", *FAULTS)}
     return {"kills": test.kills(), **total, "recovery_ms": spread([value for times in test.recovery_ms.values() for value in times]),
             "recovery_ms_by_target": {name: spread(times) for name, times in test.recovery_ms.items() if times},
-            "target": arguments.target, "rate": arguments.rate, "seed": arguments.seed, "seconds": round(seconds, 1)}
+            "audits": test.audits, "target": arguments.target, "rate": arguments.rate, "seed": arguments.seed, "seconds": round(seconds, 1)}
 
 
 def spread(times):
@@ -188,8 +200,8 @@ def parse(arguments):
                         help="what is killed; both: each alone and the two together, by chance (%(default)s)")
     parser.add_argument("--rate", type=float, default=4000, help="records per second, shared by HTTP, HTTP with Ack: commit, and NDJSON (%(default)s)")
     parser.add_argument("--seed", type=int, default=None, help="of the random moments; a random one unless given")
-    parser.add_argument("--retry", action="store_true",
-                        help="send by HTTP with an Idempotency-Key as well, and repeat what was not answered")
+    parser.add_argument("--retry", action=argparse.BooleanOptionalAction, default=True,
+                        help="send by HTTP with an Idempotency-Key, and repeat what was not answered; not for a node without a journal")
     parser.add_argument("--drain-seconds", type=float, default=120, help="how long everything may take to be committed in the end (%(default)s)")
     parser.add_argument("--json", type=pathlib.Path, default=None, help="write the result there as well")
     parser.add_argument("--config", type=pathlib.Path, default=None,

@@ -25,7 +25,7 @@ class CrashTestBites(unittest.TestCase):
             config.write_text(FORGETFUL)
             result_path = pathlib.Path(folder, "result.json")
             done = subprocess.run(
-                [sys.executable, pathlib.Path(__file__).with_name("crash_test.py"), "--kills", str(KILLS), "--target", "database",
+                [sys.executable, pathlib.Path(__file__).with_name("crash_test.py"), "--kills", str(KILLS), "--target", "database", "--no-retry",
                  "--config", config, "--drain-seconds", "3", "--json", result_path],
                 env={**os.environ, "TMPDIR": folder}, capture_output=True, text=True, timeout=240, check=False)
             self.assertEqual(done.returncode, 1, done.stderr)

@@ -1,9 +1,12 @@
 #include "tests/simulation/node.hpp"
 
+#include <algorithm>
+#include <string_view>
 #include <utility>
 
-#include "base/assert.hpp"
+#include "codec/dead_letter.hpp"
 #include "sink/postgres_committer.hpp"
+#include "tests/simulation/late_ledger_writer.hpp"
 
 namespace wellhead::simulation {
 namespace {
@@ -17,10 +20,12 @@ constexpr std::uint64_t journal_bytes_max = 1U << 20;
 constexpr std::uint64_t journal_bytes_tight =
     8 * segment_bytes;  // where nothing is kept: is full now and then
 constexpr std::uint32_t flush_rows_max = 60;
+constexpr std::size_t ledger_entries_max = 4'000;  // more than a run has; a table for many takes long to make
+constexpr std::string_view node_id = "simulated";
 
 JournalOptions journal_options(const NodeShape& shape) {
   JournalOptions options;
-  options.node_id = "simulated";
+  options.node_id = node_id;
   options.reactors = shape.reactors;
   options.shards = shape.shards;
   options.batch_bytes = batch_bytes;
@@ -37,73 +42,95 @@ JournalOptions journal_options(const NodeShape& shape) {
   return options;
 }
 
-}  // namespace
-
-std::vector<SchemaPointer> simulated_streams() {
-  StreamConfig stream;
-  stream.name = "readings";
-  stream.table = "readings";
-  stream.device_column = "device_id";
-  stream.time_column = "timestamp";
-  stream.columns = {{.name = "timestamp", .type = ColumnType::timestamptz, .required = true},
-                    {.name = "device_id", .type = ColumnType::text, .required = true},
-                    {.name = "id", .type = ColumnType::bigint, .required = true}};
-  auto compiled = Schema::compile(std::move(stream), 0);
-  WELLHEAD_ASSERT(compiled.has_value());
-  return {*compiled};
+// Its letters' ids must differ from those of every other writer of any run.
+std::uint64_t letter_seed(const Journal& journal, std::uint32_t kind, std::size_t index) {
+  return std::uint64_t{journal.epoch()} << 32 | kind << 16 | index;
 }
 
+DeadLetterTable dead_letter_table(const SchemaPointer& schema, std::uint64_t seed, const Clock& clock) {
+  const auto letters = std::make_shared<DeadLetterWriter>(schema, std::string(node_id), seed);
+  return {.encode =
+              [letters, &clock](const RefusedRow& row, const RowHeader& header, const Schema& stream,
+                                std::vector<std::byte>& tuples) {
+                const auto* const tuple = reinterpret_cast<const std::byte*>(&header + 1);
+                letters->append({stream, header, {tuple, header.tuple_bytes}, row.sqlstate, row.message},
+                                clock.wall_us(), tuples);
+              },
+          .copy_statement = schema->copy_statement()};
+}
+
+}  // namespace
+
+Node::Node() : ledger_(LedgerOptions{.entries_max = ledger_entries_max}) {}
+
 std::expected<std::unique_ptr<Node>, JournalError> Node::start(FileSystem& disk, const Clock& clock,
-                                                               Server& server,
+                                                               const Connect& connect,
                                                                const std::vector<SchemaPointer>& streams,
                                                                const NodeShape& shape) {
-  auto journal = Journal::open(disk, clock, journal_options(shape));
-  if (!journal) return std::unexpected(journal.error());
   std::unique_ptr<Node> node(new Node);
-  node->journal_ = std::move(*journal);
+  if (auto opened = node->open_journal(disk, clock, shape); !opened)
+    return std::unexpected(std::move(opened.error()));
   node->board_ = std::make_unique<LaneBoard>(node->journal_->epoch(), shape.reactors, shape.shards,
                                              node->journal_->survey().lanes);
-  std::vector<Mailbox*> returns;
   for (std::uint32_t reactor = 0; reactor < shape.reactors; ++reactor)
-    returns.push_back(node->returns_.emplace_back(std::make_unique<Mailbox>()).get());
+    node->return_pointers_.push_back(node->returns_.emplace_back(std::make_unique<Mailbox>()).get());
+  for (std::uint32_t shard = 0; shard < shape.shards; ++shard) node->add_shard(clock, connect, streams);
+  for (std::uint32_t reactor = 0; reactor < shape.reactors; ++reactor)
+    node->add_intake(clock, streams, shape.late_ledger);
+  return node;
+}
+
+std::expected<void, JournalError> Node::open_journal(FileSystem& disk, const Clock& clock,
+                                                     const NodeShape& shape) {
+  auto journal = Journal::open(disk, clock, journal_options(shape));
+  if (!journal) return std::unexpected(std::move(journal.error()));
+  journal_ = std::move(*journal);
+  ledger_store_.emplace(disk, clock, journal_->id(), ledger_);
+  const auto loaded = open_ledger(*ledger_store_, *journal_, false);
+  if (!loaded) return std::unexpected(loaded.error());
+  return {};
+}
+
+void Node::add_shard(const Clock& clock, const Connect& connect, const std::vector<SchemaPointer>& streams) {
+  const auto index = static_cast<std::uint32_t>(shards_.size());
+  CommitterSetup setup;
+  setup.shard = index;
+  setup.streams = streams;
+  setup.synchronous_commit = "off";
+  setup.owner.journal_id = journal_->id_text();
+  setup.owner.node_id = node_id;
+  setup.dead_letter = dead_letter_table(streams[1], letter_seed(*journal_, 1, index), clock);
   FlushOptions flush;
   flush.rows_max = flush_rows_max;
   flush.batch_bytes = batch_bytes;
-  for (std::uint32_t index = 0; index < shape.shards; ++index) {
-    CommitterSetup setup;
-    setup.shard = index;
-    setup.streams = streams;
-    setup.synchronous_commit = "off";
-    setup.owner.journal_id = node->journal_->id_text();
-    setup.owner.node_id = "simulated";
-    auto committer =
-        std::make_unique<PostgresCommitter>(connect_to(server, streams, id_field), std::move(setup));
-    node->shards_.push_back(std::make_unique<Shard>(index, flush, std::move(committer), returns, clock, -1,
-                                                    *node->board_, node->journal_.get()));
-  }
-  for (std::uint32_t reactor = 0; reactor < shape.reactors; ++reactor) {
-    std::vector<ShardPort> ports;
-    for (const auto& shard : node->shards_)
-      ports.push_back({&shard->mailbox(),
-                       [shard = shard.get()] { return shard->state() == ShardState::ready; },
-                       [shard = shard.get()] { return shard->problem(); }});
-    BatchingOptions batching;
-    batching.reactor_index = reactor;
-    batching.batch_bytes = batch_bytes;
-    batching.batches_max = batches_max;
-    batching.block_bytes_max = block_bytes_max;
-    node->intakes_.push_back(
-        {std::make_unique<BatchingIntake>(batching, std::move(ports), *node->returns_[reactor], clock,
-                                          *node->board_, &node->journal_->writer(reactor)),
-         std::nullopt, false});
-  }
-  return node;
+  shards_.push_back(std::make_unique<Shard>(index, flush,
+                                            std::make_unique<PostgresCommitter>(connect(), std::move(setup)),
+                                            return_pointers_, clock, -1, *board_, journal_.get()));
+}
+
+void Node::add_intake(const Clock& clock, const std::vector<SchemaPointer>& streams, bool late_ledger) {
+  const auto reactor = static_cast<std::uint32_t>(intakes_.size());
+  std::vector<ShardPort> ports;
+  for (const auto& shard : shards_)
+    ports.push_back({&shard->mailbox(), [shard = shard.get()] { return shard->state() == ShardState::ready; },
+                     [shard = shard.get()] { return shard->problem(); }});
+  BatchingOptions batching;
+  batching.reactor_index = reactor;
+  batching.batch_bytes = batch_bytes;
+  batching.batches_max = batches_max;
+  batching.block_bytes_max = block_bytes_max;
+  batching.dead_letter = {
+      .schema = streams[1], .node_id = std::string(node_id), .seed = letter_seed(*journal_, 0, reactor)};
+  JournalWriter* writer = &journal_->writer(reactor);
+  if (late_ledger) writer = late_writers_.emplace_back(std::make_unique<LateLedgerWriter>(*writer)).get();
+  intakes_.push_back({std::make_unique<BatchingIntake>(batching, std::move(ports), *returns_[reactor], clock,
+                                                       *board_, writer, &ledger_),
+                      std::nullopt});
 }
 
 void Node::take_operation(Front& front) {
   if (front.operation) return;
   front.operation = front.intake->journal_operation();
-  front.told = false;
 }
 
 void Node::turn(std::size_t reactor, RequestListener& listener) {
@@ -116,18 +143,16 @@ void Node::perform(std::size_t reactor) {
   Front& front = intakes_[reactor];
   if (!front.operation) return;
   const std::int64_t result = wellhead::perform(*std::exchange(front.operation, std::nullopt));
-  if (!front.told) front.intake->on_journal_completion(result);
+  front.intake->on_journal_completion(result);
   take_operation(front);
 }
 
-void Node::lie_about(std::size_t reactor) {
+void Node::lie_about_synchronization(std::size_t reactor) {
   Front& front = intakes_[reactor];
-  if (!front.operation || front.told) return;
-  std::int64_t bytes = 0;
-  if (front.operation->kind == JournalOperation::Kind::write)
-    for (const iovec& piece : front.operation->pieces) bytes += static_cast<std::int64_t>(piece.iov_len);
-  front.told = true;
-  front.intake->on_journal_completion(bytes);
+  if (!front.operation || front.operation->kind != JournalOperation::Kind::synchronize) return;
+  front.operation.reset();
+  front.intake->on_journal_completion(0);
+  take_operation(front);
 }
 
 std::size_t Node::trim() {
@@ -165,6 +190,17 @@ bool Node::drained() {
   for (const OldLane& old : board_->old())
     if (!flushed(old.lane)) return false;
   return true;
+}
+
+bool Node::conserves_records() const {
+  return std::ranges::all_of(intakes_, [](const Front& front) {
+    const IntakeStats& stats = front.intake->stats();
+    std::uint64_t told = stats.records_accepted.value() + stats.records_duplicate.value() +
+                         stats.records_quarantined.value() + stats.records_abandoned.value() +
+                         static_cast<std::uint64_t>(stats.records_pending.value());
+    for (const Counter& rejected : stats.records_rejected) told += rejected.value();
+    return told == stats.records_received.value();
+  });
 }
 
 }  // namespace wellhead::simulation

@@ -6,27 +6,26 @@
 // (operations are done later, in the order the seed says), clock, server, clients.
 #pragma once
 
+#include <array>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
-#include <random>
 #include <string>
 #include <vector>
 
 #include "base/clock.hpp"
 #include "journal/simulated_file_system.hpp"
-#include "net/intake.hpp"
-#include "tests/simulation/simulated_database.hpp"
+#include "sink/simulated_server.hpp"
+#include "tests/simulation/account.hpp"
+#include "tests/simulation/dice.hpp"
+#include "tests/simulation/keyed_client.hpp"
+#include "tests/simulation/mutation.hpp"
+#include "tests/simulation/plain_client.hpp"
+#include "tests/simulation/post.hpp"
+#include "tests/simulation/producer_client.hpp"
+#include "tests/simulation/tally.hpp"
 
 namespace wellhead::simulation {
-
-// A bug planted on purpose: the simulation must find it.
-enum class Mutation : std::uint8_t {
-  none,
-  acknowledged_before_sync,      // the ring says that a write is done before it is
-  progress_outside_transaction,  // the progress row is there although its transaction is not
-};
 
 class SimulatedClock final : public Clock {
  public:
@@ -39,72 +38,61 @@ class SimulatedClock final : public Clock {
   std::int64_t ns_ = 1'000'000'000;
 };
 
-// What happened in a run, to show that it did.
-struct Tally {
-  std::uint64_t requests = 0;
-  std::uint64_t records_acknowledged = 0;
-  std::uint64_t records_unknown = 0;
-  std::uint64_t node_crashes = 0;
-  std::uint64_t power_losses = 0;
-  std::uint64_t database_crashes = 0;
-  std::uint64_t failovers = 0;
-  std::uint64_t latches = 0;
-  std::uint64_t disk_faults = 0;
-  std::uint64_t refusals = 0;  // requests not taken: no memory, journal full or latched, no database
-  std::uint64_t segments_trimmed = 0;
-  std::uint64_t rows_replayed = 0;
-  void add(const Tally& other) noexcept;
-};
-
 class Node;
 
-class World final : private RequestListener {
+class World {
  public:
   World(std::uint64_t seed, Mutation mutation);
-  ~World() override;
+  ~World();
 
-  // Runs to the end. The error is what broke the promise, in a sentence; the same seed gives the same.
-  [[nodiscard]] std::optional<std::string> run();
+  // Runs to the end. The error is what broke the promise; the same seed gives the same.
+  [[nodiscard]] std::optional<Trouble> run();
   [[nodiscard]] const Tally& tally() const noexcept { return tally_; }
 
  private:
-  struct Sent {
-    std::vector<std::int64_t> ids;
-    std::uint64_t node;  // which start of the node took it
+  // How often a call to the database goes wrong.
+  struct CallFaults {
+    double break_share = 0;
+    double serialization_share = 0;
+    double crash_share = 0;       // of the server
+    double node_death_share = 0;  // the node dies in the call, before or after it took effect
   };
-  enum class Fate : std::uint8_t { unknown, acknowledged, refused };
 
-  void on_request_done(ConnectionId connection, const RequestOutcome& outcome) override;
-  void on_capacity() override {}
-
-  [[nodiscard]] std::uint64_t below(std::uint64_t bound) { return random_() % bound; }
-  [[nodiscard]] bool chance(double probability);
   bool start_node();
   void kill_node(bool power_loss);
   void step();
-  void submit();
+  void turn(std::size_t reactor);
+  void step_shard();
   void disturb();
   void arm_disk_fault();
+  void crash_server();
   void mend();
   [[nodiscard]] bool drain();
-  [[nodiscard]] std::optional<std::string> check() const;
+  [[nodiscard]] bool clients_finish();
+  [[nodiscard]] std::unique_ptr<Database> connect();
+  [[nodiscard]] test::CallFate call_fate();
+  [[nodiscard]] std::optional<Trouble> verdict();
+  void find(Finding finding, std::string sentence);
 
   const std::uint64_t seed_;
   const Mutation mutation_;
-  std::mt19937_64 random_;
+  Dice dice_;
   SimulatedClock clock_;
   SimulatedFileSystem disk_;
-  Server server_;
-  std::vector<SchemaPointer> streams_;
-  std::unique_ptr<Node> node_;
-  std::uint64_t starts_ = 0;
-  std::uint64_t last_cookie_ = 0;
-  std::int64_t last_id_ = 0;
-  std::map<std::uint64_t, Sent> waiting_;  // by cookie
-  std::map<std::int64_t, Fate> fates_;     // by record id
-  bool may_fail_over_;
-  std::string trouble_;  // found while running
+  std::shared_ptr<test::ServerStore> server_ = std::make_shared<test::ServerStore>();
+  CallFaults call_faults_;
+  test::LineHint hint_;
+  const std::vector<SchemaPointer> streams_;
+  Account account_;
   Tally tally_;
+  Post post_;
+  PlainClient plain_client_;
+  KeyedClient keyed_client_;
+  std::array<ProducerClient, 2> producers_;
+  std::unique_ptr<Node> node_;
+  bool node_dies_ = false;  // in the call to the database that is going on
+  bool may_fail_over_;
+  std::optional<Trouble> trouble_;  // found while running
 };
 
 }  // namespace wellhead::simulation
