@@ -35,6 +35,14 @@ void require_row_identity(StreamConfig& config) {
   }
 }
 
+// What is computed goes to the tuple's end, where it is found without reading the fields before it.
+void put_computed_last(StreamConfig& config) {
+  const auto rank = [](const ColumnConfig& column) {
+    return computed(column.source) ? static_cast<int>(column.source) : -1;
+  };
+  std::ranges::stable_sort(config.columns, {}, rank);
+}
+
 }  // namespace
 
 std::string quote_identifier(std::string_view name) {
@@ -49,6 +57,7 @@ std::string quote_identifier(std::string_view name) {
 std::expected<std::shared_ptr<const Schema>, std::string> Schema::compile(StreamConfig config,
                                                                           std::uint16_t index) {
   require_row_identity(config);
+  put_computed_last(config);
   if (auto check = check_stream(config); !check) return std::unexpected(std::move(check.error()));
   return std::shared_ptr<const Schema>(new Schema(std::move(config), index));
 }

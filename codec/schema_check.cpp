@@ -1,11 +1,15 @@
 #include "codec/schema_check.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <map>
+#include <optional>
 #include <set>
 #include <utility>
 
+#include "base/assert.hpp"
+#include "codec/quality.hpp"
 #include "codec/units.hpp"
 
 namespace wellhead {
@@ -42,6 +46,29 @@ bool is_floating(ColumnType type) {
   return type == ColumnType::real || type == ColumnType::double_precision;
 }
 
+// What a column holds that no record brings, and the only type that holds it; none: any.
+struct SourceRule {
+  ColumnSource source;
+  std::string_view what;
+  std::optional<ColumnType> type;
+};
+constexpr auto source_rules = std::to_array<SourceRule>({
+    {ColumnSource::receive_time, "the receive time", ColumnType::timestamptz},
+    {ColumnSource::constant, "a constant", std::nullopt},
+    {ColumnSource::sender, "the sender", ColumnType::text},
+    {ColumnSource::attribute, "an attribute of the device", std::nullopt},
+    {ColumnSource::quality_score, "the quality score", ColumnType::real},
+    {ColumnSource::anomaly, "the anomaly flag", ColumnType::boolean},
+    {ColumnSource::quality_flags, "the quality flags", ColumnType::bigint},
+});
+
+// REQUIRES a source other than field.
+const SourceRule& rule_of(ColumnSource source) {
+  const auto* const rule = std::ranges::find(source_rules, source, &SourceRule::source);
+  WELLHEAD_ASSERT(rule != source_rules.end());
+  return *rule;
+}
+
 class StreamCheck {
  public:
   explicit StreamCheck(const StreamConfig& stream) : stream_(stream) {}
@@ -53,6 +80,7 @@ class StreamCheck {
       if (Check check = this->column(column); !check) return check;
     }
     if (Check check = special_columns(); !check) return check;
+    if (Check check = scored_columns(); !check) return check;
     return keys();
   }
 
@@ -99,16 +127,24 @@ class StreamCheck {
     if (Check check = source(column); !check) return check;
     if (Check check = range(column); !check) return check;
     if (Check check = text(column); !check) return check;
+    if (Check check = scoring(column); !check) return check;
     return units(column);
   }
 
-  Check source(const ColumnConfig& column) const {
+  Check source(const ColumnConfig& column) {
     if (column.source == ColumnSource::field) return {};
-    if (column.type != ColumnType::timestamptz)
-      return fail(column, "only a timestamptz column can hold the receive time.");
-    if (!column.keys.empty()) return fail(column, "holds the receive time and so reads no JSON keys.");
-    if (column.required)
-      return fail(column, "holds the receive time and so cannot be required of the record.");
+    const SourceRule& rule = rule_of(column.source);
+    if (rule.type && column.type != *rule.type) {
+      return fail(column, "only a " + std::string(to_string(*rule.type)) + " column can hold " +
+                              std::string(rule.what) + ".");
+    }
+    if (!column.keys.empty())
+      return fail(column, "holds " + std::string(rule.what) + " and so reads no JSON keys.");
+    if (column.required) {
+      return fail(column, "holds " + std::string(rule.what) + " and so cannot be required of the record.");
+    }
+    if (computed(column.source) && !computed_.insert(column.source).second)
+      return fail(column, "is the second column for " + std::string(rule.what) + "; a stream has one.");
     return {};
   }
 
@@ -121,6 +157,25 @@ class StreamCheck {
       return fail(column, "minimum and maximum must be finite.");
     if (column.minimum && minimum > maximum) return fail(column, "the minimum is above the maximum.");
     return {};
+  }
+
+  Check scoring(const ColumnConfig& column) const {
+    if (column.primary && !column.scored) return fail(column, "is primary and so must be scored.");
+    if (column.rate_max && !column.scored)
+      return fail(column, "has a rate_max, which only a scored column is watched for.");
+    if (!column.scored) return {};
+    if (!is_number(column.type)) return fail(column, "only numbers are scored.");
+    if (column.source != ColumnSource::field) return fail(column, "only what records bring is scored.");
+    if (column.rate_max && !(*column.rate_max > 0 && std::isfinite(*column.rate_max)))
+      return fail(column, "rate_max must be above 0, and finite.");
+    return {};
+  }
+
+  Check scored_columns() const {
+    const auto scored = std::ranges::count(stream_.columns, true, &ColumnConfig::scored);
+    if (scored <= static_cast<std::ptrdiff_t>(scored_fields_max)) return {};
+    return fail(std::to_string(scored) + " of its columns are scored; quality_flags has bits for " +
+                std::to_string(scored_fields_max) + ".");
   }
 
   Check text(const ColumnConfig& column) const {
@@ -220,6 +275,7 @@ class StreamCheck {
 
   const StreamConfig& stream_;
   std::set<std::string_view> column_names_;
+  std::set<ColumnSource> computed_;
 };
 
 }  // namespace

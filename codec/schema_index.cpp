@@ -36,6 +36,28 @@ KeyHead head_of(std::string_view key) noexcept {
   return KeyHead::load(bytes);
 }
 
+// What stands in a column that no key is read into: NULL, a default, or what a perfect reading has.
+Slot blank_slot(const ColumnConfig& column) noexcept {
+  Slot slot;
+  switch (column.source) {
+    case ColumnSource::quality_score:
+      slot.bits = std::bit_cast<std::uint32_t>(1.0F);
+      slot.length = sizeof(float);
+      break;
+    case ColumnSource::anomaly:
+      slot.length = 1;
+      break;
+    case ColumnSource::quality_flags:
+      slot.length = sizeof(std::int64_t);
+      break;
+    default:
+      if (!column.default_value) break;
+      slot.text = column.default_value->data();
+      slot.length = static_cast<std::int32_t>(column.default_value->size());
+  }
+  return slot;
+}
+
 }  // namespace
 
 KeyEntry::KeyEntry(std::string_view key) : text(key), head(head_of(key)) {
@@ -75,18 +97,11 @@ void SchemaIndex::add_column(const ColumnConfig& column) {
                     .maximum = column.maximum.value_or(infinity),
                     .config = &column});
 
-  Slot blank;
-  if (column.default_value) {
-    blank.text = column.default_value->data();
-    blank.length = static_cast<std::int32_t>(column.default_value->size());
-  }
-  blank_.push_back(blank);
+  blank_.push_back(blank_slot(column));
   if (converts) converted_.push_back(index);
   if (column.required) required_.push_back(index);
-  if (column.source == ColumnSource::receive_time) {
-    receive_times_.push_back(index);
-    return;
-  }
+  if (column.source == ColumnSource::receive_time) receive_times_.push_back(index);
+  if (column.source != ColumnSource::field) return;
   if (column.keys.empty()) key_entry(column.name).column = index;
   for (const std::string& key : column.keys) key_entry(key).column = index;
 }
