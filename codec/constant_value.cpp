@@ -13,6 +13,8 @@ namespace {
 
 namespace ondemand = simdjson::ondemand;
 
+constexpr std::uint32_t depth_max = DecoderLimits{}.depth_max;
+
 // As a record would have it.
 std::string as_json(const ColumnPlan& plan) {
   const std::string& value = plan.config->value;
@@ -31,7 +33,8 @@ std::expected<Slot, std::string> read_constant(const ColumnPlan& plan, std::stri
     return std::unexpected("its value is no constant: " + reason);
   };
   if (plan.config->value.empty()) return fail("there is none.");
-  const std::string json = "[" + as_json(plan) + "]";
+  const std::string text = as_json(plan);
+  const std::string json = "[" + text + "]";  // On-Demand reads values of documents in another way
   const simdjson::padded_string padded(json);
   ondemand::parser parser;
   ondemand::document document;
@@ -40,7 +43,7 @@ std::expected<Slot, std::string> read_constant(const ColumnPlan& plan, std::stri
   const bool opened = parser.iterate(padded).get(document) == simdjson::SUCCESS &&
                       document.get_array().get(array) == simdjson::SUCCESS &&
                       array.at(0).get(value) == simdjson::SUCCESS;
-  if (!opened || check_json(json, 64, JsonPurpose::discard) == JsonFault::malformed)
+  if (!opened || check_json(text, depth_max, JsonPurpose::discard) == JsonFault::malformed)
     return fail(in_quotes(plan.config->value) + " is not JSON.");
   FieldDecoder fields({.record_bytes_max = static_cast<std::uint32_t>(json.size())});
   fields.start_record(true, true);
