@@ -1,5 +1,5 @@
-// The streams that ship. Columns a later stage computes, or the table fills in (data_quality_score,
-// is_anomaly), are not copied: the table's defaults stand for them.
+// The streams that ship. The computed columns come last, as they do in every stream
+// (codec/scored_columns.hpp).
 #include <utility>
 
 #include "codec/schema.hpp"
@@ -32,14 +32,18 @@ ColumnConfig text_column(std::string name, std::uint32_t bytes_max) {
   return column;
 }
 
-ColumnConfig measurement(std::string name, std::string unit) {
-  ColumnConfig column{.name = std::move(name), .type = ColumnType::real};
+enum class Importance : std::uint8_t { primary, secondary };
+
+ColumnConfig measurement(std::string name, std::string unit, Importance importance = Importance::secondary) {
+  ColumnConfig column{.name = std::move(name), .type = ColumnType::real, .scored = true};
+  column.primary = importance == Importance::primary;
   column.unit = std::move(unit);
   return column;
 }
 
-ColumnConfig positive_measurement(std::string name, std::string unit) {
-  ColumnConfig column = measurement(std::move(name), std::move(unit));
+ColumnConfig positive_measurement(std::string name, std::string unit,
+                                  Importance importance = Importance::secondary) {
+  ColumnConfig column = measurement(std::move(name), std::move(unit), importance);
   column.minimum = 0;
   return column;
 }
@@ -55,33 +59,52 @@ ColumnConfig source_column() {
   return column;
 }
 
+void add_computed_columns(StreamConfig& stream) {
+  stream.columns.push_back({.name = "data_quality_score", .source = ColumnSource::quality_score});
+  stream.columns.push_back(
+      {.name = "is_anomaly", .type = ColumnType::boolean, .source = ColumnSource::anomaly});
+  stream.columns.push_back(
+      {.name = "quality_flags", .type = ColumnType::bigint, .source = ColumnSource::quality_flags});
+}
+
 StreamConfig telemetry() {
-  ColumnConfig temperature = measurement("temperature", "degC");
+  using enum Importance;
+  ColumnConfig temperature = measurement("temperature", "degC", primary);
   temperature.unit_key = "temperature_unit";
   temperature.minimum = -50;
   temperature.maximum = 200;
-  return {
+  StreamConfig stream{
       .name = "telemetry",
       .table = "telemetry",
       .device_column = "device_id",
       .time_column = "timestamp",
       .columns = {timestamp_column(), device_column("device_id"), std::move(temperature),
-                  positive_measurement("vibration", "in/s"), positive_measurement("pressure", "psi"),
-                  positive_measurement("flow_rate", "bbl/day"), positive_measurement("motor_current", "A"),
-                  positive_measurement("rpm", "1/min"), positive_measurement("intake_pressure", "psi"),
+                  positive_measurement("vibration", "in/s", primary),
+                  positive_measurement("pressure", "psi", primary),
+                  positive_measurement("flow_rate", "bbl/day", primary),
+                  positive_measurement("motor_current", "A"), positive_measurement("rpm", "1/min"),
+                  positive_measurement("intake_pressure", "psi"),
                   positive_measurement("discharge_pressure", "psi"), receive_time_column(), source_column()}};
+  add_computed_columns(stream);
+  return stream;
 }
 
+// What is typical of a well is not a range: a value outside of it is stored, and its score says what the
+// well's own past makes of it.
 StreamConfig esp_telemetry() {
-  return {.name = "esp_telemetry",
-          .table = "esp_telemetry",
-          .device_column = "well_id",
-          .time_column = "timestamp",
-          .columns = {id_column(), device_column("well_id"), timestamp_column(),
-                      measurement("flow_rate", "bbl/day"), measurement("pip", "psi"),
-                      measurement("motor_current", "A"), measurement("motor_temp", "degF"),
-                      measurement("vibration", "in/s"), measurement("vsd_frequency", "Hz"),
-                      measurement("gor", "scf/bbl"), receive_time_column(), source_column()}};
+  using enum Importance;
+  StreamConfig stream{
+      .name = "esp_telemetry",
+      .table = "esp_telemetry",
+      .device_column = "well_id",
+      .time_column = "timestamp",
+      .columns = {id_column(), device_column("well_id"), timestamp_column(),
+                  measurement("flow_rate", "bbl/day", primary), measurement("pip", "psi", primary),
+                  measurement("motor_current", "A", primary), measurement("motor_temp", "degF", primary),
+                  measurement("vibration", "in/s", primary), measurement("vsd_frequency", "Hz"),
+                  measurement("gor", "scf/bbl"), receive_time_column(), source_column()}};
+  add_computed_columns(stream);
+  return stream;
 }
 
 StreamConfig diagnostic_results() {

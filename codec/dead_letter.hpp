@@ -37,7 +37,7 @@ enum class PayloadForm : std::uint8_t {
 struct DeadLetter {
   std::int64_t received_us = 0;  // microseconds since 2000-01-01 UTC; orders the table
   std::string_view stream;       // that the record was for
-  std::string_view code;         // RecordErrorCode's name, or dead_letter_summary_code
+  std::string_view code;         // RecordErrorCode's name, or one of the two below
   std::string_view field = {};
   std::string_view message = {};
   std::string_view sqlstate = {};
@@ -51,6 +51,9 @@ struct DeadLetter {
 
 // The code of a row that only tells how many more were rejected in the same request.
 inline constexpr std::string_view dead_letter_summary_code = "not_kept";
+
+// The code of a record that is stored, with NULL for a value that was out of range; `payload` is what was sent.
+inline constexpr std::string_view dead_letter_repaired_code = "repaired";
 
 // A row the database refused.
 struct RefusedTuple {

@@ -59,8 +59,11 @@ struct Decoder::State {
   // Settles the record at hand. REQUIRES that it is not broken.
   void finish_record(RecordOutcome outcome);
   void finish_rejected_record();
+  void finish_repaired_record();
   void refuse_broken_record();
   void tell_rejected(RecordErrorCode code, std::string_view field, std::string_view message);
+  [[nodiscard]] RejectedRecord told(RecordErrorCode code, std::string_view field,
+                                    std::string_view message) const;
   void look_who_listens();
   void fail_body(RecordErrorCode code, std::string message);
 
@@ -72,7 +75,7 @@ struct Decoder::State {
   std::string_view body;
   RowSink* rows = nullptr;
   RecordErrors* errors = nullptr;
-  bool tells_rejected = false;   // the rows' owner wants to hear of rejected records
+  bool tells_rejected = false;   // the rows' owner wants to hear of rejected and repaired records
   bool wants_message = false;    // somebody will read the next rejection's sentence
   std::string_view record_text;  // of the record at hand, once its end is known
   RecordErrorCode broken_code = RecordErrorCode::malformed_json;
@@ -104,7 +107,7 @@ void Decoder::State::start(const DecodeRequest& request, RowSink& row_sink, Reco
   rows = &row_sink;
   errors = &record_errors;
   result = {};
-  records.start_request(request.schema, request.receive_time_us);
+  records.start_request(request);
   look_who_listens();
 }
 
@@ -240,7 +243,7 @@ bool Decoder::State::reserve(std::size_t bytes) {
 
 void Decoder::State::start_record() {
   ++result.received;
-  records.start_record(wants_message);
+  records.start_record(wants_message, tells_rejected);
 }
 
 void Decoder::State::finish_record(RecordOutcome outcome) {
@@ -248,6 +251,8 @@ void Decoder::State::finish_record(RecordOutcome outcome) {
     finish_rejected_record();
   } else if (records.write(result.received - 1, *rows) == RecordOutcome::accepted) {
     ++result.accepted;
+    if (records.repair().active()) [[unlikely]]
+      finish_repaired_record();
   } else {
     result.status = DecodeStatus::no_memory;
   }
@@ -261,6 +266,14 @@ void Decoder::State::finish_rejected_record() {
   look_who_listens();
 }
 
+void Decoder::State::finish_repaired_record() {
+  ++result.repaired;
+  if (!tells_rejected) return;
+  const Rejection& repair = records.repair();
+  rows->on_repaired(told(repair.code(), repair.field(), repair.message()));
+  look_who_listens();
+}
+
 void Decoder::State::refuse_broken_record() {
   ++result.rejected;
   std::string message;
@@ -271,13 +284,17 @@ void Decoder::State::refuse_broken_record() {
 }
 
 void Decoder::State::tell_rejected(RecordErrorCode code, std::string_view field, std::string_view message) {
-  if (!tells_rejected) return;
-  rows->on_rejected({.index = result.received - 1,
-                     .code = code,
-                     .field = field,
-                     .message = message,
-                     .device_id = records.device_id(),
-                     .text = record_text});
+  if (tells_rejected) rows->on_rejected(told(code, field, message));
+}
+
+RejectedRecord Decoder::State::told(RecordErrorCode code, std::string_view field,
+                                    std::string_view message) const {
+  return {.index = result.received - 1,
+          .code = code,
+          .field = field,
+          .message = message,
+          .device_id = records.device_id(),
+          .text = record_text};
 }
 
 void Decoder::State::look_who_listens() {

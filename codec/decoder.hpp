@@ -41,6 +41,7 @@ struct DecodeResult {
   std::uint32_t received = 0;  // records seen; accepted + rejected when complete
   std::uint32_t accepted = 0;
   std::uint32_t rejected = 0;
+  std::uint32_t repaired = 0;  // of the accepted: with NULL for a value that was out of range
   RecordErrorCode malformed_code =
       RecordErrorCode::malformed_json;  // with malformed_body: malformed_json, invalid_utf8, too_deep
   std::string malformed_message;        // with malformed_body
@@ -52,6 +53,7 @@ struct DecodeRequest {
   std::string_view body;  // input_padding_bytes readable behind it
   BodyFormat format = BodyFormat::detect;
   std::int64_t receive_time_us = 0;  // microseconds since 2000-01-01 UTC
+  std::string_view source = {};      // listener and peer, for columns that hold the sender; empty: not known
 };
 
 // One per thread; holds the parser's buffers, which grow to the largest body seen.

@@ -82,6 +82,31 @@ TEST(decoder_allocation, accepted_records_allocate_nothing) {
   EXPECT_EQ(after - before, 0U);
 }
 
+TEST(decoder_allocation, repaired_records_allocate_nothing_where_no_letter_is_wanted) {
+  const SchemaPointer telemetry = test::builtin("telemetry");
+  std::string readings;
+  for (int record = 0; record < 1000; ++record)
+    readings +=
+        R"({"timestamp":"2024-05-01T11:50:00Z","device_id":"well-7","temperature":1e300,"pressure":-3.5,"rpm":-1})"
+        "\n";
+  const test::PaddedBody lines(readings);
+  Decoder decoder({});
+  FixedSink rows;
+  RecordErrors errors;
+  const auto repaired = [&] {
+    return decoder
+        .decode({.schema = *telemetry, .body = lines.text(), .receive_time_us = test::receive_time_us}, rows,
+                errors)
+        .repaired;
+  };
+  ASSERT_EQ(repaired(), 1000U);
+  const std::size_t before = allocation_count.load();
+  const std::uint32_t again = repaired();
+  const std::size_t after = allocation_count.load();
+  EXPECT_EQ(again, 1000U);
+  EXPECT_EQ(after - before, 0U);
+}
+
 TEST(decoder_allocation, is_counted_where_it_happens) {
   const std::size_t before = allocation_count.load();
   const auto memory = std::make_unique<std::string>(100, 'x');

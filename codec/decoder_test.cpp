@@ -63,7 +63,7 @@ TEST(decoder, makes_a_row_of_a_telemetry_record) {
   EXPECT_EQ(row.header.record_index, 0U);
   EXPECT_EQ(row.header.stream, schema->index());
   const test::Fields fields = decoded.fields(0);
-  ASSERT_EQ(fields.size(), 12U);
+  ASSERT_EQ(fields.size(), 15U);
   EXPECT_EQ(as_int64(fields[0]), test::receive_time_us - 1'500'000);
   EXPECT_EQ(fields[1], "well-7");
   EXPECT_EQ(as_real(fields[2]), 100.0F);
@@ -214,14 +214,17 @@ TEST(decoder, calls_a_value_that_is_no_json_malformed_for_every_type) {
 }
 
 TEST(decoder, checks_ranges_on_the_value_as_it_is_stored) {
-  const ColumnConfig ranged{.type = ColumnType::real, .minimum = -50, .maximum = 200};
+  constexpr OutOfRange reject = OutOfRange::reject;
+  const ColumnConfig ranged{.type = ColumnType::real, .minimum = -50, .maximum = 200, .out_of_range = reject};
   EXPECT_EQ(as_real(stored(ranged, "-50")), -50.0F);
   EXPECT_EQ(as_real(stored(ranged, "200.000001")), 200.0F);
   EXPECT_EQ(refused(ranged, "200.001"), Code::number_out_of_range);
   EXPECT_EQ(refused(ranged, "-50.001"), Code::number_out_of_range);
-  EXPECT_EQ(refused({.type = ColumnType::double_precision, .maximum = 200}, "200.000001"),
+  EXPECT_EQ(
+      refused({.type = ColumnType::double_precision, .maximum = 200, .out_of_range = reject}, "200.000001"),
+      Code::number_out_of_range);
+  EXPECT_EQ(refused({.type = ColumnType::bigint, .minimum = 0, .out_of_range = reject}, "-1"),
             Code::number_out_of_range);
-  EXPECT_EQ(refused({.type = ColumnType::bigint, .minimum = 0}, "-1"), Code::number_out_of_range);
   EXPECT_EQ(as_real(stored({.type = ColumnType::real, .minimum = 0}, "-0.0")), -0.0F);
 }
 
@@ -234,7 +237,8 @@ TEST(decoder, converts_units_before_it_checks_the_range) {
   EXPECT_EQ(as_real(with_unit(R"("temperature_unit":"\u0046","temperature":32)").fields(0).at(2)), 0.0F);
   EXPECT_EQ(as_real(with_unit(R"("temperature":20,"temperature_unit":null)").fields(0).at(2)), 20.0F);
   EXPECT_EQ(with_unit(R"("temperature":null,"temperature_unit":"psi")").fields(0).at(2), std::nullopt);
-  EXPECT_EQ(with_unit(R"("temperature":300)").only_error(), Code::number_out_of_range);
+  EXPECT_EQ(with_unit(R"("temperature":392.1,"temperature_unit":"F")").fields(0).at(2), std::nullopt);
+  EXPECT_EQ(with_unit(R"("temperature":300)").fields(0).at(2), std::nullopt);
   EXPECT_EQ(with_unit(R"("temperature":20,"temperature_unit":"psi")").only_error(), Code::unknown_unit);
   EXPECT_EQ(with_unit(R"("temperature":20,"temperature_unit":"")").only_error(), Code::unknown_unit);
   EXPECT_EQ(with_unit(R"("temperature":20,"temperature_unit":5)").only_error(), Code::wrong_type);

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 #include "base/assert.hpp"
 #include "codec/body_framing.hpp"
@@ -178,7 +179,7 @@ ValueOutcome FieldDecoder::decode_floating(ondemand::value& value, const ColumnP
     const std::string_view token = token_of(value);
     if (!is_json_number(token)) return ValueOutcome::broken;
     const std::optional<double> parsed = parse_json_number(token);
-    if (!parsed) return out_of_type(plan, token);
+    if (!parsed) return out_of_type(plan, slot, token);
     number = *parsed;
   }
   if (!plan.converts) return store_floating(number, plan, slot);
@@ -194,7 +195,7 @@ ValueOutcome FieldDecoder::store_floating(double number, const ColumnPlan& plan,
     // Beyond a float's range the cast is undefined, so it is looked at first; what rounds to infinity is
     // caught below.
     constexpr double float_limit = 3.5e38;
-    if (!(std::abs(number) < float_limit)) return out_of_type(plan, shown(number));
+    if (!(std::abs(number) < float_limit)) return out_of_type(plan, slot, shown(number));
     const auto narrow = static_cast<float>(number);
     stored = narrow;
     slot.bits = std::bit_cast<std::uint32_t>(narrow);
@@ -204,9 +205,9 @@ ValueOutcome FieldDecoder::store_floating(double number, const ColumnPlan& plan,
     slot.length = sizeof(double);
   }
   if (!std::isfinite(stored)) [[unlikely]]
-    return out_of_type(plan, shown(number));
+    return out_of_type(plan, slot, shown(number));
   if (stored < plan.minimum || stored > plan.maximum) [[unlikely]]
-    return out_of_range(plan, shown(number));
+    return out_of_range(plan, slot, number);
   return ValueOutcome::taken;
 }
 
@@ -217,10 +218,10 @@ ValueOutcome FieldDecoder::decode_integer(std::string_view token, const ColumnPl
   std::int64_t whole = 0;
   const auto [whole_end, whole_fault] = std::from_chars(token.data(), end, whole);
   if (whole_end == end) {
-    return whole_fault == std::errc{} ? store_integer(whole, plan, slot) : out_of_type(plan, token);
+    return whole_fault == std::errc{} ? store_integer(whole, plan, slot) : out_of_type(plan, slot, token);
   }
   const std::optional<double> parsed = parse_json_number(token);
-  if (!parsed) return out_of_type(plan, token);
+  if (!parsed) return out_of_type(plan, slot, token);
   const double number = *parsed;
   if (std::trunc(number) != number) {
     rejection_.set(RecordErrorCode::wrong_type, plan.config->name, [&] {
@@ -228,7 +229,7 @@ ValueOutcome FieldDecoder::decode_integer(std::string_view token, const ColumnPl
     });
     return ValueOutcome::rejected;
   }
-  if (std::abs(number) > exact_integer_max) return out_of_type(plan, token);
+  if (std::abs(number) > exact_integer_max) return out_of_type(plan, slot, token);
   return store_integer(static_cast<std::int64_t>(number), plan, slot);
 }
 
@@ -236,13 +237,12 @@ ValueOutcome FieldDecoder::store_integer(std::int64_t number, const ColumnPlan& 
   const bool narrow = plan.type == ColumnType::integer;
   const bool fits = !narrow || (number >= std::numeric_limits<std::int32_t>::min() &&
                                 number <= std::numeric_limits<std::int32_t>::max());
-  if (!fits) return out_of_type(plan, std::to_string(number));
+  if (!fits) return out_of_type(plan, slot, std::to_string(number));
   const auto approximate = static_cast<double>(number);
-  const bool in_range = approximate >= plan.minimum && approximate <= plan.maximum;
-  if (!in_range) return out_of_range(plan, std::to_string(number));
   slot.bits = static_cast<std::uint64_t>(number);
   slot.length = narrow ? sizeof(std::int32_t) : sizeof(std::int64_t);
-  return ValueOutcome::taken;
+  const bool in_range = approximate >= plan.minimum && approximate <= plan.maximum;
+  return in_range ? ValueOutcome::taken : out_of_range(plan, slot, number);
 }
 
 ValueOutcome FieldDecoder::decode_text(ondemand::value& value, const ColumnPlan& plan, Slot& slot) {
@@ -419,20 +419,36 @@ ValueOutcome FieldDecoder::fault(JsonFault fault, std::string_view field) {
   return ValueOutcome::broken;
 }
 
-ValueOutcome FieldDecoder::out_of_type(const ColumnPlan& plan, std::string_view number) {
-  rejection_.set(RecordErrorCode::number_out_of_range, plan.config->name, [&] {
+template <typename Sentence>
+ValueOutcome FieldDecoder::refuse_number(const ColumnPlan& plan, Slot& slot, Sentence&& sentence) {
+  constexpr auto code = RecordErrorCode::number_out_of_range;
+  if (plan.out_of_range != OutOfRange::null) {
+    rejection_.set(code, plan.config->name, std::forward<Sentence>(sentence));
+    return ValueOutcome::rejected;
+  }
+  repair_.set(code, plan.config->name, std::forward<Sentence>(sentence));
+  out_of_range_ |= plan.scored;
+  slot.length = copy_binary::null_length;
+  return ValueOutcome::absent;
+}
+
+ValueOutcome FieldDecoder::out_of_type(const ColumnPlan& plan, Slot& slot, std::string_view number) {
+  return refuse_number(plan, slot, [&] {
     return in_quotes(plan.config->name) + " must fit the type " + std::string(sql_type_name(plan.type)) +
            "; the record has " + shown(number) + ".";
   });
-  return ValueOutcome::rejected;
 }
 
-ValueOutcome FieldDecoder::out_of_range(const ColumnPlan& plan, std::string_view number) {
-  rejection_.set(RecordErrorCode::number_out_of_range, plan.config->name, [&] {
+template <typename Number>
+ValueOutcome FieldDecoder::out_of_range(const ColumnPlan& plan, Slot& slot, Number number) {
+  if (plan.out_of_range == OutOfRange::keep) {
+    out_of_range_ |= plan.scored;
+    return ValueOutcome::taken;
+  }
+  return refuse_number(plan, slot, [&] {
     return in_quotes(plan.config->name) + " must be " + range_text(plan) + "; the record has " +
            shown(number) + ".";
   });
-  return ValueOutcome::rejected;
 }
 
 }  // namespace wellhead

@@ -20,7 +20,7 @@ namespace wellhead {
 
 enum class ValueOutcome : std::uint8_t {
   taken,     // good
-  absent,    // null
+  absent,    // null, or out of range and to be stored as null
   rejected,  // JSON, but not what the column takes: rejection() says why
   broken,    // not JSON: nothing behind it can be trusted
 };
@@ -33,8 +33,11 @@ class FieldDecoder {
   // `window_*_us`: bounds of the time column.
   void start_request(std::int64_t window_begin_us, std::int64_t window_end_us,
                      std::uint16_t time_column) noexcept;
-  void start_record(bool wants_message) noexcept {
+  // `wants_message`: somebody reads why the record is rejected; `wants_repair`: or why it was repaired.
+  void start_record(bool wants_message, bool wants_repair) noexcept {
     rejection_.start_record(wants_message);
+    repair_.start_record(wants_repair);
+    out_of_range_ = 0;
     scratch_used_ = 0;
   }
 
@@ -58,6 +61,10 @@ class FieldDecoder {
   [[nodiscard]] JsonFault unescape(std::string_view content, std::string_view& unescaped);
 
   [[nodiscard]] Rejection& rejection() noexcept { return rejection_; }
+  // Active when a value of the record was out of range and is NULL instead: the first such value's reason.
+  [[nodiscard]] const Rejection& repair() const noexcept { return repair_; }
+  // The scored columns of the record whose values were out of range.
+  [[nodiscard]] std::uint16_t out_of_range() const noexcept { return out_of_range_; }
 
  private:
   // The commonest field by far, kept short enough to be inlined; whatever is unusual goes the general way.
@@ -98,8 +105,13 @@ class FieldDecoder {
   [[nodiscard]] ValueOutcome mismatch(simdjson::ondemand::value& value, const ColumnPlan& plan,
                                       std::string_view wanted);
   [[nodiscard]] ValueOutcome fault(JsonFault fault, std::string_view field);
-  [[nodiscard]] ValueOutcome out_of_type(const ColumnPlan& plan, std::string_view number);
-  [[nodiscard]] ValueOutcome out_of_range(const ColumnPlan& plan, std::string_view number);
+  // What becomes of a number that does not fit the type; of one outside the range, `taken` means that it is
+  // to be kept.
+  [[nodiscard]] ValueOutcome out_of_type(const ColumnPlan& plan, Slot& slot, std::string_view number);
+  template <typename Number>
+  [[nodiscard]] ValueOutcome out_of_range(const ColumnPlan& plan, Slot& slot, Number number);
+  template <typename Sentence>
+  [[nodiscard]] ValueOutcome refuse_number(const ColumnPlan& plan, Slot& slot, Sentence&& sentence);
 
   // A number of this many bytes, whitespace behind it included, has at most 19 digits. simdjson 3.0.1
   // misreads longer ones below 1 (0.30000000000000004440892098500626 as 4.7e-14), so they are left to the
@@ -115,7 +127,9 @@ class FieldDecoder {
   std::int64_t window_begin_us_ = 0;
   std::int64_t window_end_us_ = 0;
   std::uint16_t time_column_ = no_index;
+  std::uint16_t out_of_range_ = 0;
   Rejection rejection_;
+  Rejection repair_;
 };
 
 }  // namespace wellhead

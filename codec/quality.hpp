@@ -42,6 +42,13 @@ inline constexpr std::uint32_t quality_unusual_shift = 48;
   return std::uint64_t{1} << static_cast<std::uint32_t>(reason);
 }
 
+// What the decoder found, put together; the masks are by scored field.
+[[nodiscard]] constexpr std::uint64_t quality_flags(std::uint8_t reasons, std::uint16_t missing,
+                                                    std::uint16_t out_of_range) noexcept {
+  return std::uint64_t{reasons} | std::uint64_t{missing} << quality_missing_shift |
+         std::uint64_t{out_of_range} << quality_out_of_range_shift;
+}
+
 // The formula: 1.0 at the start, and never below 0. Source: the quality model of the original platform's ETL
 // service. Missing and out of range cost each time, the others once a record.
 inline constexpr double quality_cost_missing = 0.15;

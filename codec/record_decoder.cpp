@@ -2,10 +2,13 @@
 
 #include <xxhash.h>
 
+#include <bit>
 #include <cstring>
 #include <utility>
 
 #include "base/assert.hpp"
+#include "base/json_text.hpp"
+#include "codec/quality.hpp"
 #include "codec/row_encoder.hpp"
 
 namespace wellhead {
@@ -30,10 +33,15 @@ std::string_view key_content(const char* raw, bool& has_escapes) noexcept {
 
 }  // namespace
 
-void RecordDecoder::start_request(const Schema& schema, std::int64_t receive_time_us) {
+void RecordDecoder::start_request(const DecodeRequest& request) {
+  const Schema& schema = request.schema;
+  const std::int64_t receive_time_us = request.receive_time_us;
+  const StreamConfig& config = schema.config();
   schema_ = &schema;
   index_ = &schema.lookup();
-  receive_time_us_ = receive_time_us;
+  late_before_us_ = receive_time_us - config.scoring.late_after_s * us_per_second;
+  ahead_after_us_ = receive_time_us + config.scoring.ahead_after_s * us_per_second;
+  fill_request_blank(request);
   slots_.resize(index_->plans().size());
   units_.resize(index_->unit_columns().size());
   if (followers_.size() <= schema.index()) followers_.resize(schema.index() + std::size_t{1});
@@ -41,18 +49,28 @@ void RecordDecoder::start_request(const Schema& schema, std::int64_t receive_tim
   // A stream's predictions are only guesses, so those of another schema with the same index do no harm once
   // they are of the right number.
   if (follower_->size() != index_->keys().size() + 1) follower_->assign(index_->keys().size() + 1, 0);
-  fields_.start_request(receive_time_us - schema.config().past_max_s * us_per_second,
-                        receive_time_us + schema.config().future_max_s * us_per_second,
-                        index_->time_column());
+  fields_.start_request(receive_time_us - config.past_max_s * us_per_second,
+                        receive_time_us + config.future_max_s * us_per_second, index_->time_column());
+}
+
+void RecordDecoder::fill_request_blank(const DecodeRequest& request) {
+  request_blank_ = index_->blank();
+  for (const std::uint16_t column : index_->receive_times()) {
+    request_blank_[column].bits = static_cast<std::uint64_t>(request.receive_time_us);
+    request_blank_[column].length = sizeof(std::int64_t);
+  }
+  if (request.source.empty()) return;
+  senders_.resize(index_->senders().size());
+  for (std::size_t number = 0; number < senders_.size(); ++number) {
+    const std::uint16_t column = index_->senders()[number];
+    senders_[number] = storable_text(request.source, index_->plans()[column].config->text_bytes_max);
+    request_blank_[column].text = senders_[number].data();
+    request_blank_[column].length = static_cast<std::int32_t>(senders_[number].size());
+  }
 }
 
 void RecordDecoder::reset_slots() {
-  const std::vector<Slot>& blank = index_->blank();
-  std::memcpy(slots_.data(), blank.data(), blank.size() * sizeof(Slot));
-  for (const std::uint16_t column : index_->receive_times()) {
-    slots_[column].bits = static_cast<std::uint64_t>(receive_time_us_);
-    slots_[column].length = sizeof(std::int64_t);
-  }
+  std::memcpy(slots_.data(), request_blank_.data(), request_blank_.size() * sizeof(Slot));
   for (NamedUnit& unit : units_) unit = {};
   previous_key_ = static_cast<std::uint16_t>(index_->keys().size());
 }
@@ -178,7 +196,8 @@ void RecordDecoder::convert_units() {
     if (from == nullptr || from->dimension != plan.unit->dimension) {
       return refuse_unit(plan, unit->name);
     }
-    if (fields_.convert(plan, slots_[column], *from) != ValueOutcome::taken) return;
+    unit_converted_ |= !from->same_scale(*plan.input_unit);
+    if (fields_.convert(plan, slots_[column], *from) == ValueOutcome::rejected) return;
   }
 }
 
@@ -200,19 +219,41 @@ RecordOutcome RecordDecoder::write(std::uint32_t record_index, RowSink& rows) {
   const Slot& device = slots_[index_->device_column()];
   const Slot& time = slots_[index_->time_column()];
   WELLHEAD_ASSERT(device.given && time.length == sizeof(std::int64_t));
-  const std::uint64_t device_hash = XXH3_64bits(device.text, static_cast<std::size_t>(device.length));
-  const std::uint32_t bytes = tuple_bytes(slots_);
-  std::byte* const row = rows.allocate_row(device_hash, bytes);
+  RowHeader header{.device_hash = XXH3_64bits(device.text, static_cast<std::size_t>(device.length)),
+                   .time_us = static_cast<std::int64_t>(time.bits),
+                   .tuple_bytes = tuple_bytes(slots_),
+                   .record_index = record_index,
+                   .stream = schema_->index()};
+  judge(header);
+  std::byte* const row = rows.allocate_row(header.device_hash, header.tuple_bytes);
   if (row == nullptr) return RecordOutcome::no_memory;
-  const RowHeader header{.device_hash = device_hash,
-                         .time_us = static_cast<std::int64_t>(time.bits),
-                         .tuple_bytes = bytes,
-                         .record_index = record_index,
-                         .stream = schema_->index()};
   std::memcpy(row, &header, sizeof(header));
   const std::byte* const end = encode_tuple(row + sizeof(header), index_->plans(), slots_);
-  WELLHEAD_ASSERT(end == row + sizeof(header) + bytes);
+  WELLHEAD_ASSERT(end == row + sizeof(header) + header.tuple_bytes);
   return RecordOutcome::accepted;
+}
+
+// What the record tells of its quality by itself, into the header and the computed columns. Their slots hold
+// what a perfect reading has, which is nearly always right already.
+void RecordDecoder::judge(RowHeader& header) {
+  unsigned missing = 0;
+  for (const SchemaIndex::Primary& primary : index_->primaries())
+    missing |= slots_[primary.column].length < 0 ? primary.scored : 0U;
+  const auto when = [](bool holds, QualityReason reason) { return holds ? quality_bit(reason) : 0U; };
+  header.quality_reasons =
+      static_cast<std::uint8_t>(when(header.time_us < late_before_us_, QualityReason::late) |
+                                when(header.time_us > ahead_after_us_, QualityReason::clock_ahead) |
+                                when(unit_converted_, QualityReason::unit_converted) |
+                                when(repair().active(), QualityReason::repaired));
+  header.quality_out_of_range = fields_.out_of_range();
+  header.quality_missing = static_cast<std::uint16_t>(missing & ~unsigned{header.quality_out_of_range});
+  const std::uint64_t flags =
+      quality_flags(header.quality_reasons, header.quality_missing, header.quality_out_of_range);
+  if (flags == 0) return;
+  if (const std::uint16_t column = index_->quality_score_column(); column != no_index)
+    slots_[column].bits = std::bit_cast<std::uint32_t>(static_cast<float>(quality_score(flags)));
+  if (const std::uint16_t column = index_->quality_flags_column(); column != no_index)
+    slots_[column].bits = flags;
 }
 
 }  // namespace wellhead

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -28,9 +29,11 @@ class RecordDecoder {
  public:
   explicit RecordDecoder(DecoderLimits limits) : fields_(limits) {}
 
-  void start_request(const Schema& schema, std::int64_t receive_time_us);
-  void start_record(bool wants_message) {
-    fields_.start_record(wants_message);
+  // The schema has to stay for the request.
+  void start_request(const DecodeRequest& request);
+  void start_record(bool wants_message, bool wants_repair) {
+    fields_.start_record(wants_message, wants_repair);
+    unit_converted_ = false;
     slots_filled_ = false;
   }
 
@@ -43,6 +46,8 @@ class RecordDecoder {
   [[nodiscard]] RecordOutcome write(std::uint32_t record_index, RowSink& rows);
 
   [[nodiscard]] Rejection& rejection() noexcept { return fields_.rejection(); }
+  // Active when the record at hand has a NULL for a value that was out of range.
+  [[nodiscard]] const Rejection& repair() const noexcept { return fields_.repair(); }
   // The device of the record at hand, as far as it was read; empty where it was not. Valid until the next
   // record.
   [[nodiscard]] std::string_view device_id() const noexcept;
@@ -56,6 +61,7 @@ class RecordDecoder {
   };
 
   [[nodiscard]] RecordOutcome refuse(ValueOutcome skipped);
+  void fill_request_blank(const DecodeRequest& request);
   void reset_slots();
   [[nodiscard]] ValueOutcome read_field(simdjson::ondemand::field& field);
   [[nodiscard]] ValueOutcome read_entry(const KeyEntry& entry, simdjson::ondemand::value& value);
@@ -66,12 +72,17 @@ class RecordDecoder {
   void check_required();
   void convert_units();
   void refuse_unit(const ColumnPlan& plan, std::string_view unit);
+  void judge(RowHeader& header);
 
   FieldDecoder fields_;
   const Schema* schema_ = nullptr;
   const SchemaIndex* index_ = nullptr;
-  std::int64_t receive_time_us_ = 0;
-  bool slots_filled_ = false;  // by the record at hand
+  std::int64_t late_before_us_ = 0;   // readings with an earlier time arrive late
+  std::int64_t ahead_after_us_ = 0;   // the clock of those with a later one is ahead
+  bool slots_filled_ = false;         // by the record at hand
+  bool unit_converted_ = false;       // it names a unit that is not the one expected
+  std::vector<std::string> senders_;  // the request's, as each column for it takes it
+  std::vector<Slot> request_blank_;   // SchemaIndex::blank() with what all records of the request have
   std::vector<Slot> slots_;
   std::vector<NamedUnit> units_;
   // Per stream: the key that came after each key last time; the last entry is for the first key. A device

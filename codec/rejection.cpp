@@ -28,6 +28,10 @@ std::string shown(double number) {
   return fault == std::errc{} ? std::string(digits, end) : std::to_string(number);
 }
 
+std::string shown(std::int64_t number) {
+  return std::to_string(number);
+}
+
 std::string describe_json(std::string_view text) {
   if (text.empty()) return "nothing";
   switch (text.front()) {

@@ -1,6 +1,7 @@
 // Why the record at hand is refused, with its sentence made only if somebody will read it.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,6 +19,7 @@ inline constexpr std::size_t shown_bytes_max = 64;
 
 // A number as a person would write it.
 [[nodiscard]] std::string shown(double number);
+[[nodiscard]] std::string shown(std::int64_t number);
 
 // What a JSON value is, by its text: `the string "abc"`, `the number 12`, `true`, `an object`.
 [[nodiscard]] std::string describe_json(std::string_view text);

@@ -43,7 +43,8 @@ static_assert(sizeof(RowHeader) % row_alignment == 0);
   return sizeof(RowHeader) + (tuple_bytes + row_alignment - 1) / row_alignment * row_alignment;
 }
 
-// A record that is not taken. Everything but `text` and `field` is valid during the call that tells of it.
+// A record that is not taken, or not as it was sent. Everything but `text` and `field` is valid during the
+// call that tells of it.
 struct RejectedRecord {
   std::uint32_t index;  // of the record within its request, from 0
   RecordErrorCode code;
@@ -64,10 +65,13 @@ class RowSink {
   // up the whole request.
   [[nodiscard]] virtual std::byte* allocate_row(std::uint64_t device_hash, std::uint32_t tuple_bytes) = 0;
 
-  // Whether on_rejected() is to be called for the next record that is rejected. Asked at the start of a
-  // request and after each rejected record, so that it costs the good ones nothing.
+  // Whether on_rejected() or on_repaired() is to be called for the next such record. Asked at the start of a
+  // request and after each of them, so that it costs the good ones nothing.
   [[nodiscard]] virtual bool wants_rejected() const noexcept { return false; }
   virtual void on_rejected(const RejectedRecord& /*record*/) {}
+  // Under the same condition: the row of the record was written, with NULL for what was out of range. `code`,
+  // `field` and `message` are those of the first such value.
+  virtual void on_repaired(const RejectedRecord& /*record*/) {}
 };
 
 }  // namespace wellhead

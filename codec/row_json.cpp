@@ -107,7 +107,7 @@ class RowWriter {
 
   void add(const ColumnPlan& plan, std::span<const std::byte> value) {
     const ColumnConfig& column = *plan.config;
-    if (column.source == ColumnSource::receive_time) return;
+    if (column.source != ColumnSource::field) return;  // the node fills it in again
     add_key(column.keys.empty() ? column.name : column.keys.front());
     append_value(plan, value);
     if (plan.unit_slot != no_index) name_unit(plan);

@@ -28,11 +28,25 @@ std::string make_copy_statement(const StreamConfig& config) {
 // case.
 void require_row_identity(StreamConfig& config) {
   for (ColumnConfig& column : config.columns) {
-    const bool is_device = column.name == config.device_column;
-    const bool is_time = column.name == config.time_column && column.source == ColumnSource::field;
+    const bool from_record = column.source == ColumnSource::field;
+    const bool is_device = column.name == config.device_column && from_record;
+    const bool is_time = column.name == config.time_column && from_record;
     if (is_device || is_time) column.required = true;
     if (is_device) column.text_bytes_min = std::max(column.text_bytes_min, std::uint32_t{1});
   }
+}
+
+void name_attributes(StreamConfig& config) {
+  for (ColumnConfig& column : config.columns)
+    if (column.source == ColumnSource::attribute && column.attribute.empty()) column.attribute = column.name;
+}
+
+// What is computed goes to the tuple's end, where it is found without reading the fields before it.
+void put_computed_last(StreamConfig& config) {
+  const auto rank = [](const ColumnConfig& column) {
+    return computed(column.source) ? static_cast<int>(column.source) : -1;
+  };
+  std::ranges::stable_sort(config.columns, {}, rank);
 }
 
 }  // namespace
@@ -49,8 +63,13 @@ std::string quote_identifier(std::string_view name) {
 std::expected<std::shared_ptr<const Schema>, std::string> Schema::compile(StreamConfig config,
                                                                           std::uint16_t index) {
   require_row_identity(config);
+  put_computed_last(config);
+  name_attributes(config);
   if (auto check = check_stream(config); !check) return std::unexpected(std::move(check.error()));
-  return std::shared_ptr<const Schema>(new Schema(std::move(config), index));
+  const std::shared_ptr<Schema> schema(new Schema(std::move(config), index));
+  if (auto read = schema->lookup_->read_constants(schema->config_); !read)
+    return std::unexpected(std::move(read.error()));
+  return schema;
 }
 
 Schema::Schema(StreamConfig config, std::uint16_t index)
@@ -58,7 +77,7 @@ Schema::Schema(StreamConfig config, std::uint16_t index)
       index_(index),
       copy_statement_(make_copy_statement(config_)),
       quoted_table_(quote_table(config_.table)),
-      lookup_(std::make_unique<const SchemaIndex>(config_)) {}
+      lookup_(std::make_unique<SchemaIndex>(config_)) {}
 
 Schema::~Schema() = default;
 

@@ -81,7 +81,7 @@ struct ColumnConfig {
   std::optional<double> maximum = {};
   OutOfRange out_of_range = OutOfRange::null;
   std::string value = {};      // for ColumnSource::constant, as JSON or text writes it
-  std::string attribute = {};  // for ColumnSource::attribute: the attribute's name
+  std::string attribute = {};  // for ColumnSource::attribute: the attribute's name; empty: the column's
   // Numbers only: the column is watched by range and by the device's statistics, and has a bit of its own in
   // quality_flags, counted in the order of the columns. At most scored_fields_max a stream.
   bool scored = false;
@@ -171,7 +171,7 @@ class Schema {
   std::uint16_t index_;
   std::string copy_statement_;
   std::string quoted_table_;
-  std::unique_ptr<const SchemaIndex> lookup_;
+  std::unique_ptr<SchemaIndex> lookup_;
 };
 
 using SchemaPointer = std::shared_ptr<const Schema>;

@@ -4,6 +4,9 @@
 #include <bit>
 
 #include "base/assert.hpp"
+#include "codec/constant_value.hpp"
+#include "codec/quality.hpp"
+#include "codec/schema_check.hpp"
 
 namespace wellhead {
 namespace {
@@ -34,6 +37,35 @@ KeyHead head_of(std::string_view key) noexcept {
   std::copy_n(key.data(), std::min(key.size(), KeyHead::bytes), bytes);
   if (key.size() < KeyHead::bytes) bytes[key.size()] = '"';
   return KeyHead::load(bytes);
+}
+
+// What stands in a column that no key is read into: NULL, a default, or what a perfect reading has.
+Slot blank_slot(const ColumnConfig& column) noexcept {
+  Slot slot;
+  switch (column.source) {
+    case ColumnSource::quality_score:
+      slot.bits = std::bit_cast<std::uint32_t>(1.0F);
+      slot.length = sizeof(float);
+      break;
+    case ColumnSource::anomaly:
+      slot.length = 1;
+      break;
+    case ColumnSource::quality_flags:
+      slot.length = sizeof(std::int64_t);
+      break;
+    default:
+      if (!column.default_value) break;
+      slot.text = column.default_value->data();
+      slot.length = static_cast<std::int32_t>(column.default_value->size());
+  }
+  return slot;
+}
+
+// A required column has no NULL to put in a value's place.
+OutOfRange effective_rule(const ColumnConfig& column) noexcept {
+  const bool has_range = column.minimum || column.maximum;
+  if (!has_range || (column.required && column.out_of_range == OutOfRange::null)) return OutOfRange::reject;
+  return column.out_of_range;
 }
 
 }  // namespace
@@ -73,22 +105,41 @@ void SchemaIndex::add_column(const ColumnConfig& column) {
                     .input_unit = input_unit,
                     .minimum = column.minimum.value_or(-infinity),
                     .maximum = column.maximum.value_or(infinity),
+                    .out_of_range = effective_rule(column),
+                    .scored = scored_bit(column, index),
                     .config = &column});
-
-  Slot blank;
-  if (column.default_value) {
-    blank.text = column.default_value->data();
-    blank.length = static_cast<std::int32_t>(column.default_value->size());
-  }
-  blank_.push_back(blank);
+  blank_.push_back(blank_slot(column));
   if (converts) converted_.push_back(index);
   if (column.required) required_.push_back(index);
-  if (column.source == ColumnSource::receive_time) {
-    receive_times_.push_back(index);
-    return;
-  }
+  note_source(column, index);
+  if (column.source != ColumnSource::field) return;
   if (column.keys.empty()) key_entry(column.name).column = index;
   for (const std::string& key : column.keys) key_entry(key).column = index;
+}
+
+void SchemaIndex::note_source(const ColumnConfig& column, std::uint16_t index) {
+  if (column.source == ColumnSource::receive_time) receive_times_.push_back(index);
+  if (column.source == ColumnSource::sender) senders_.push_back(index);
+  if (column.source == ColumnSource::quality_score) quality_score_column_ = index;
+  if (column.source == ColumnSource::quality_flags) quality_flags_column_ = index;
+}
+
+std::uint16_t SchemaIndex::scored_bit(const ColumnConfig& column, std::uint16_t index) {
+  if (!column.scored) return 0;
+  WELLHEAD_ASSERT(scored_count_ < scored_fields_max);
+  const auto bit = static_cast<std::uint16_t>(1U << scored_count_++);
+  if (column.primary) primaries_.push_back({.column = index, .scored = bit});
+  return bit;
+}
+
+std::expected<void, std::string> SchemaIndex::read_constants(const StreamConfig& config) {
+  for (const ColumnPlan& plan : plans_) {
+    if (plan.config->source != ColumnSource::constant) continue;
+    auto slot = read_constant(plan, constants_.emplace_back());
+    if (!slot) return std::unexpected(column_subject(config, *plan.config) + slot.error());
+    blank_[plan.column] = *slot;
+  }
+  return {};
 }
 
 std::uint16_t SchemaIndex::add_unit_key(const std::string& key, std::uint16_t column) {

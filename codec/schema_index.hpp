@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <deque>
+#include <expected>
 #include <limits>
 #include <string>
 #include <string_view>
@@ -42,6 +44,8 @@ struct ColumnPlan {
   const Unit* unit;         // null: none
   const Unit* input_unit;
   double minimum, maximum;  // infinite where there is none
+  OutOfRange out_of_range;  // reject where a NULL cannot stand for the value, or there is no range
+  std::uint16_t scored;     // its bit in the masks of codec/quality.hpp; 0: not scored
   const ColumnConfig* config;
 };
 
@@ -122,6 +126,9 @@ class SchemaIndex {
  public:
   // REQUIRES a config that Schema::compile() has checked.
   explicit SchemaIndex(const StreamConfig& config);
+  // Puts the constant columns' values into blank(). To be called once before the index is used; the error is
+  // a sentence that names the stream and the column.
+  [[nodiscard]] std::expected<void, std::string> read_constants(const StreamConfig& config);
 
   [[nodiscard]] const std::vector<ColumnPlan>& plans() const noexcept { return plans_; }
   [[nodiscard]] const std::vector<KeyEntry>& keys() const noexcept { return keys_; }
@@ -149,6 +156,16 @@ class SchemaIndex {
   [[nodiscard]] const std::vector<Slot>& blank() const noexcept { return blank_; }
   [[nodiscard]] const std::vector<std::uint16_t>& required() const noexcept { return required_; }
   [[nodiscard]] const std::vector<std::uint16_t>& receive_times() const noexcept { return receive_times_; }
+  [[nodiscard]] const std::vector<std::uint16_t>& senders() const noexcept { return senders_; }
+  // The scored columns without which a record is incomplete.
+  struct Primary {
+    std::uint16_t column;
+    std::uint16_t scored;  // ColumnPlan::scored
+  };
+  [[nodiscard]] const std::vector<Primary>& primaries() const noexcept { return primaries_; }
+  // Columns that are computed; no_index: none.
+  [[nodiscard]] std::uint16_t quality_score_column() const noexcept { return quality_score_column_; }
+  [[nodiscard]] std::uint16_t quality_flags_column() const noexcept { return quality_flags_column_; }
   [[nodiscard]] const std::vector<std::uint16_t>& converted() const noexcept { return converted_; }
   // The first column each unit key serves: the one its errors name.
   [[nodiscard]] const std::vector<std::uint16_t>& unit_columns() const noexcept { return unit_columns_; }
@@ -157,6 +174,8 @@ class SchemaIndex {
 
  private:
   void add_column(const ColumnConfig& column);
+  void note_source(const ColumnConfig& column, std::uint16_t index);
+  [[nodiscard]] std::uint16_t scored_bit(const ColumnConfig& column, std::uint16_t index);
   std::uint16_t add_unit_key(const std::string& key, std::uint16_t column);
   KeyEntry& key_entry(std::string_view key);
   void build_table();
@@ -167,10 +186,16 @@ class SchemaIndex {
   std::vector<Slot> blank_;
   std::vector<std::uint16_t> required_;
   std::vector<std::uint16_t> receive_times_;
+  std::vector<std::uint16_t> senders_;
+  std::vector<Primary> primaries_;
+  std::deque<std::string> constants_;  // texts that blank_ points to
   std::vector<std::uint16_t> converted_;
   std::vector<std::uint16_t> unit_columns_;
   std::uint16_t device_column_ = no_index;
   std::uint16_t time_column_ = no_index;
+  std::uint16_t quality_score_column_ = no_index;
+  std::uint16_t quality_flags_column_ = no_index;
+  std::uint32_t scored_count_ = 0;
 };
 
 }  // namespace wellhead

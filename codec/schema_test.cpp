@@ -26,13 +26,31 @@ TEST(schema, compiles_the_streams_that_ship) {
   EXPECT_EQ(names, (std::set<std::string>{"telemetry", "esp_telemetry", "diagnostic_results"}));
 }
 
-TEST(schema, leaves_computed_columns_to_the_table) {
-  for (const StreamConfig& stream : builtin_streams()) {
-    for (const ColumnConfig& column : stream.columns) {
-      EXPECT_NE(column.name, "data_quality_score");
-      EXPECT_NE(column.name, "is_anomaly");
-    }
+std::string names_of(const Schema& schema, bool ColumnConfig::* member) {
+  std::string names;
+  for (const ColumnConfig& column : schema.columns())
+    if (column.*member) names += (names.empty() ? "" : " ") + column.name;
+  return names;
+}
+
+TEST(schema, scores_the_measurements_of_the_streams_that_ship) {
+  const SchemaPointer telemetry = test::builtin("telemetry");
+  EXPECT_EQ(names_of(*telemetry, &ColumnConfig::scored),
+            "temperature vibration pressure flow_rate motor_current rpm intake_pressure discharge_pressure");
+  EXPECT_EQ(names_of(*telemetry, &ColumnConfig::primary), "temperature vibration pressure flow_rate");
+  const SchemaPointer esp = test::builtin("esp_telemetry");
+  EXPECT_EQ(names_of(*esp, &ColumnConfig::scored),
+            "flow_rate pip motor_current motor_temp vibration vsd_frequency gor");
+  EXPECT_EQ(names_of(*esp, &ColumnConfig::primary), "flow_rate pip motor_current motor_temp vibration");
+  for (const SchemaPointer& schema : {telemetry, esp}) {
+    ASSERT_GE(schema->columns().size(), 3U);
+    const std::size_t last = schema->columns().size() - 1;
+    EXPECT_EQ(schema->columns()[last - 2].name, "data_quality_score");
+    EXPECT_EQ(schema->columns()[last - 1].name, "is_anomaly");
+    EXPECT_EQ(schema->columns()[last].name, "quality_flags");
   }
+  const SchemaPointer diagnostics = test::builtin("diagnostic_results");
+  EXPECT_EQ(names_of(*diagnostics, &ColumnConfig::scored), "");
 }
 
 TEST(schema, quotes_names_for_sql) {
@@ -111,6 +129,72 @@ TEST(schema, refuses_what_makes_no_sense_with_a_sentence_that_names_the_stream) 
       {"text bounds upside down", [&](auto& c) { value(c).text_bytes_min = 5, value(c).text_bytes_max = 4; }},
       {"no text at all", [&](auto& c) { value(c).text_bytes_max = 0; }},
       {"a receive time that is no time", [&](auto& c) { value(c).source = ColumnSource::receive_time; }},
+      {"a range that no whole number meets",
+       [&](auto& c) { value(c).type = ColumnType::bigint, value(c).minimum = 0.2, value(c).maximum = 0.8; }},
+      {"a range that no real meets", [&](auto& c) { value(c).minimum = 0.1, value(c).maximum = 0.1; }},
+      {"a range beyond all reals", [&](auto& c) { value(c).minimum = 1e300; }},
+      {"a range below all reals", [&](auto& c) { value(c).maximum = -1e300; }},
+      {"a rule without a range", [&](auto& c) { value(c).out_of_range = OutOfRange::keep; }},
+      {"a rule on a text",
+       [&](auto& c) { value(c).type = ColumnType::text, value(c).out_of_range = OutOfRange::reject; }},
+      {"a scored text", [&](auto& c) { value(c).type = ColumnType::text, value(c).scored = true; }},
+      {"a scored constant",
+       [&](auto& c) {
+         value(c).scored = true, value(c).source = ColumnSource::constant, value(c).value = "1";
+       }},
+      {"a primary column that is not scored", [&](auto& c) { value(c).primary = true; }},
+      {"a rate of a column that is not scored", [&](auto& c) { value(c).rate_max = 1; }},
+      {"a rate of nothing", [&](auto& c) { value(c).scored = true, value(c).rate_max = 0; }},
+      {"too many scored columns",
+       [&](auto& c) {
+         for (int number = 0; number < 16; ++number)
+           c.columns.push_back({.name = "v" + std::to_string(number), .scored = true});
+       }},
+      {"a score that is no real",
+       [&](auto& c) { value(c).type = ColumnType::bigint, value(c).source = ColumnSource::quality_score; }},
+      {"an anomaly flag that is no boolean", [&](auto& c) { value(c).source = ColumnSource::anomaly; }},
+      {"flags that are no bigint", [&](auto& c) { value(c).source = ColumnSource::quality_flags; }},
+      {"two scores",
+       [&](auto& c) {
+         value(c).source = ColumnSource::quality_score;
+         c.columns.push_back({.name = "again", .source = ColumnSource::quality_score});
+       }},
+      {"a sender that is no text", [&](auto& c) { value(c).source = ColumnSource::sender; }},
+      {"a constant device",
+       [](auto& c) { c.columns[0].source = ColumnSource::constant, c.columns[0].value = "d"; }},
+      {"a constant time",
+       [](auto& c) {
+         c.columns[1].source = ColumnSource::constant, c.columns[1].value = "2024-01-01T00:00:00Z";
+       }},
+      {"a constant without a value", [&](auto& c) { value(c).source = ColumnSource::constant; }},
+      {"a constant of another type",
+       [&](auto& c) { value(c).source = ColumnSource::constant, value(c).value = "high"; }},
+      {"a constant of another type, as JSON",
+       [&](auto& c) { value(c).source = ColumnSource::constant, value(c).value = "\"high\""; }},
+      {"two constants", [&](auto& c) { value(c).source = ColumnSource::constant, value(c).value = "1,2"; }},
+      {"a constant that is null",
+       [&](auto& c) { value(c).source = ColumnSource::constant, value(c).value = "null"; }},
+      {"a constant out of its range",
+       [&](auto& c) {
+         value(c).source = ColumnSource::constant, value(c).value = "-1", value(c).minimum = 0;
+       }},
+      {"a constant in another unit",
+       [&](auto& c) {
+         value(c).source = ColumnSource::constant, value(c).value = "1", value(c).unit = "psi",
+         value(c).input_unit = "bar";
+       }},
+      {"an attribute of nothing", [&](auto& c) { value(c).source = ColumnSource::attribute; }},
+      {"two sources of attributes", [](auto& c) { c.attributes = {.file = "a", .query = "b"}; }},
+      {"attributes of a device column alone", [](auto& c) { c.attributes.device_column = "d"; }},
+      {"a negative time", [](auto& c) { c.scoring.late_after_s = -1; }},
+      {"an endless time", [](auto& c) { c.scoring.ahead_after_s = window_s_max + 1; }},
+      {"no ratio", [](auto& c) { c.scoring.consistency_ratio = 0; }},
+      {"no number for a ratio", [](auto& c) { c.scoring.consistency_ratio = std::nan(""); }},
+      {"a negative z", [](auto& c) { c.scoring.z_min = -3; }},
+      {"all readings false positives", [](auto& c) { c.scoring.false_positives_max = 1; }},
+      {"no warm-up", [](auto& c) { c.scoring.warm_up = 0; }},
+      {"no memory", [](auto& c) { c.scoring.memory = 1; }},
+      {"stuck at once", [](auto& c) { c.scoring.stuck_after = 1; }},
       {"a receive time with keys",
        [&](auto& c) {
          value(c).type = ColumnType::timestamptz, value(c).source = ColumnSource::receive_time,

@@ -72,13 +72,16 @@ Fields Decoded::fields(std::size_t row) const {
 }
 
 Decoded decode(const Schema& schema, std::string_view body, BodyFormat format, DecoderLimits limits,
-               char padding) {
+               char padding, std::string_view source) {
   Decoder decoder(limits);
   const PaddedBody padded(body, padding);
   Decoded decoded;
-  decoded.result = decoder.decode(
-      {.schema = schema, .body = padded.text(), .format = format, .receive_time_us = receive_time_us},
-      decoded.rows, decoded.errors);
+  decoded.result = decoder.decode({.schema = schema,
+                                   .body = padded.text(),
+                                   .format = format,
+                                   .receive_time_us = receive_time_us,
+                                   .source = source},
+                                  decoded.rows, decoded.errors);
   EXPECT_EQ(decoded.result.accepted, decoded.rows.size());
   EXPECT_EQ(decoded.result.rejected, decoded.errors.count());
   if (decoded.result.status == DecodeStatus::complete) {

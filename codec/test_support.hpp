@@ -52,6 +52,15 @@ class KeepingSink final : public RowSink {
     return reinterpret_cast<std::byte*>(memory_.back().data());
   }
 
+  [[nodiscard]] bool wants_rejected() const noexcept override { return true; }
+  void on_repaired(const RejectedRecord& record) override {
+    repaired_.push_back({record.index, record.code, record.field, std::string(record.message)});
+    repaired_texts_.emplace_back(record.text);
+  }
+
+  // What was told of repaired records, and their texts.
+  [[nodiscard]] const std::vector<RecordError>& repaired() const { return repaired_; }
+  [[nodiscard]] const std::vector<std::string>& repaired_texts() const { return repaired_texts_; }
   [[nodiscard]] std::size_t size() const { return memory_.size(); }
   [[nodiscard]] std::uint64_t allocated_hash(std::size_t row) const { return hashes_[row]; }
   [[nodiscard]] StoredRow row(std::size_t index) const {
@@ -67,6 +76,8 @@ class KeepingSink final : public RowSink {
   std::vector<std::vector<std::uint64_t>> memory_;
   std::vector<std::uint64_t> hashes_;
   std::vector<std::uint32_t> sizes_;
+  std::vector<RecordError> repaired_;
+  std::vector<std::string> repaired_texts_;
 };
 
 // The fields of a tuple as bytes; null where the field is null. Nothing when the tuple is not of the format.
@@ -92,7 +103,7 @@ struct Decoded {
 
 [[nodiscard]] Decoded decode(const Schema& schema, std::string_view body,
                              BodyFormat format = BodyFormat::detect, DecoderLimits limits = {},
-                             char padding = '\0');
+                             char padding = '\0', std::string_view source = {});
 
 [[nodiscard]] SchemaPointer compile(StreamConfig config);
 [[nodiscard]] SchemaPointer builtin(std::string_view name);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 namespace wellhead {
@@ -41,6 +42,8 @@ struct Unit {
 
 // Null when there is no such unit. The units live as long as the process.
 [[nodiscard]] const Unit* find_unit(std::string_view name) noexcept;
+// All of them, those of one dimension together.
+[[nodiscard]] std::span<const Unit> all_units() noexcept;
 
 // REQUIRES both of the same dimension. May overflow to infinity.
 [[nodiscard]] inline double convert(double value, const Unit& from, const Unit& to) noexcept {

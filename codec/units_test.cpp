@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <set>
+
 namespace wellhead {
 namespace {
 
@@ -36,10 +39,29 @@ TEST(units, convert_what_an_oil_field_measures) {
 }
 
 TEST(units, survive_the_way_there_and_back) {
-  for (const auto& [unit, other] :
-       {std::pair{"degF", "K"}, {"psi", "bar"}, {"bbl/day", "l/min"}, {"Hz", "1/min"}}) {
-    EXPECT_NEAR(converted(converted(123.456, unit, other), other, unit), 123.456, 1e-9) << unit;
+  for (const Unit& unit : all_units()) {
+    for (const Unit& other : all_units()) {
+      if (unit.dimension != other.dimension) continue;
+      for (const double value : {-123.456, 0.0, 0.001, 1.0, 98765.4321}) {
+        EXPECT_NEAR(convert(convert(value, unit, other), other, unit), value, 1e-12 * (1 + std::abs(value)))
+            << unit.name << " " << other.name;
+      }
+    }
   }
+}
+
+TEST(units, have_each_name_once) {
+  std::set<std::string_view> names;
+  for (const Unit& unit : all_units()) EXPECT_TRUE(names.insert(unit.name).second) << unit.name;
+}
+
+TEST(units, know_the_spellings_in_use) {
+  EXPECT_EQ(converted(77, "℉", "℃"), 25);
+  EXPECT_NEAR(converted(1, "MPa", "kpsi"), 0.14503773773, 1e-10);
+  EXPECT_NEAR(converted(1, "m³/d", "bpd"), 6.28981077, 1e-7);
+  EXPECT_NEAR(converted(1, "kgf/cm2", "psi"), 14.2233433, 1e-6);
+  EXPECT_NEAR(converted(1, "scf/stb", "scf/bbl"), 1, 1e-15);
+  EXPECT_NEAR(converted(491.67, "degR", "degC"), 0, 1e-12);
 }
 
 TEST(units, have_names_whose_case_counts) {

@@ -70,6 +70,7 @@ class AuditTable {
   std::string rows_table_;     // of what the journal holds
   std::string missing_table_;  // device, at, copies
   std::string columns_;        // quoted
+  std::string compared_;       // the same without those the shard computes: the journal does not have them
   std::string device_;         // quoted
   std::string time_;           // quoted
   std::string receive_time_;   // quoted; empty: none

@@ -198,12 +198,20 @@ TEST_F(AuditTest, ComparesNullsNotANumberAndJson) {
         .real(0)
         .real(0)
         .real(0);
-    reading.null().timestamptz(base_time_us).text("scada");
+    reading.null().timestamptz(base_time_us).text("scada").computed();
     test::add_row(batch, test::telemetry_stream, "well-9", base_time_us, reading);
   }));
   const AuditReport report = audit();
   EXPECT_TRUE(report.faults().empty());
   EXPECT_EQ(report.totals().found, 2U);
+}
+
+TEST_F(AuditTest, WhatTheShardComputedIsNoDifference) {
+  commit(journal_telemetry("well-7", 10));
+  server_->execute("UPDATE telemetry SET data_quality_score = 0.5, is_anomaly = true, quality_flags = 768");
+  const AuditReport report = audit();
+  EXPECT_TRUE(report.faults().empty());
+  EXPECT_EQ(stream(report, "telemetry").found, 10U);
 }
 
 TEST_F(AuditTest, RowsOfOtherNodesAreNoFaultUnlessTheTableIsThisNodesOwn) {

@@ -85,7 +85,7 @@ class Loader {
     if (!known_section) return unknown_key(path, section.source(), std::string(section.str()));
     for (const auto& [key, node] : members_as_written(table)) {
       if (section.str() == "streams" && node.is_table()) {
-        streams_.push_back(read_stream(key.str(), *node.as_table(), path, errors_));
+        streams_.push_back(place_stream(key.str(), *node.as_table(), path));
         continue;
       }
       const std::string name = fmt::format("{}.{}", section.str(), key.str());
@@ -94,6 +94,14 @@ class Loader {
       else
         unknown_key(path, key.source(), name);
     }
+  }
+
+  // A table without columns changes the built-in stream of its name.
+  PlacedStream place_stream(std::string_view name, const toml::table& table, const std::string& path) {
+    std::vector<StreamConfig> built_in = builtin_streams();
+    const auto base = std::ranges::find(built_in, name, &StreamConfig::name);
+    if (base == built_in.end() || table.contains("columns")) return read_stream(name, table, path, errors_);
+    return change_stream(std::move(*base), table, path, errors_);
   }
 
   void read_value(const ConfigKey& key, const toml::node& node, const std::string& path) {
@@ -166,7 +174,8 @@ class Loader {
   void choose_streams() {
     std::vector<PlacedStream> own = std::exchange(streams_, {});
     if (loaded_.config.builtin_streams) {
-      for (StreamConfig& stream : builtin_streams()) streams_.push_back({std::move(stream), "built in"});
+      for (StreamConfig& stream : builtin_streams())
+        streams_.push_back({.config = std::move(stream), .where = "built in"});
     }
     for (PlacedStream& stream : own) {
       const auto replaced = std::ranges::find_if(

@@ -106,7 +106,7 @@ class Checker {
     }
     auto schema = Schema::compile(stream.config, static_cast<std::uint16_t>(index));
     if (!schema) {
-      errors_.push_back(fmt::format("{}: {}", stream.where, schema.error()));
+      errors_.push_back(fmt::format("{}: {}", place_of_mistake(stream, schema.error()), schema.error()));
       return;
     }
     loaded_.schemas.push_back(std::move(*schema));

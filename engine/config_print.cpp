@@ -79,6 +79,8 @@ std::string print_reference() {
   }
   text += stream_reference("[streams.NAME]", stream_key_descriptions());
   text += stream_reference("[[streams.NAME.columns]]", column_key_descriptions());
+  text += stream_reference("[streams.NAME.scoring]", scoring_key_descriptions());
+  text += stream_reference("[streams.NAME.attributes]", attributes_key_descriptions());
   return text;
 }
 

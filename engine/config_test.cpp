@@ -344,6 +344,43 @@ TEST_F(ConfigTest, AStreamOfABuiltInOnesNameTakesItsPlaceAndOthersFollow) {
             "set it to true.");
 }
 
+TEST_F(ConfigTest, ATableWithoutColumnsChangesTheBuiltInStreamOfItsName) {
+  const auto loaded = load_file(
+      "[streams.telemetry]\npast_max = \"30d\"\n"
+      "[streams.telemetry.rules.pressure]\nmin = -14.7\ninput_unit = \"bar\"\nrate_max = 50\n"
+      "[streams.telemetry.scoring]\nlate_after = \"1m\"\n");
+  ASSERT_TRUE(loaded) << testing::PrintToString(loaded.error());
+  ASSERT_EQ(loaded->config.streams.size(), 3U);
+  const StreamConfig& stream = loaded->config.streams[0];
+  EXPECT_EQ(stream.past_max_s, 30 * 86'400);
+  EXPECT_EQ(stream.scoring.late_after_s, 60);
+  ASSERT_EQ(stream.columns.size(), builtin_streams()[0].columns.size());
+  EXPECT_EQ(stream.columns[4].minimum, -14.7);
+  EXPECT_EQ(stream.columns[4].input_unit, "bar");
+  EXPECT_EQ(stream.columns[4].unit, "psi");
+  EXPECT_EQ(stream.columns[4].rate_max, 50.0);
+  EXPECT_EQ(stream.columns[3].minimum, 0.0);
+}
+
+TEST_F(ConfigTest, AMistakeInARuleIsToldWithItsPlace) {
+  EXPECT_EQ(
+      error_of("[streams.telemetry.rules.presure]\nmin = 1\n"),
+      "wellhead.toml:1:26: streams.telemetry.rules.presure is a rule for a column that the stream does not "
+      "have; did you mean \"pressure\"?.");
+  EXPECT_EQ(error_of("[streams.telemetry.rules.rpm]\nmin = 5\n[streams.telemetry.rules.pressure]\nmin = 5\n"
+                     "max = 3\n"),
+            "wellhead.toml:3:26: Stream \"telemetry\", column \"pressure\": has a range that no value meets: "
+            "real has none from 5 to 3.");
+  EXPECT_EQ(error_of("[streams.telemetry.rules.rpm]\ninput_unit = \"furlong\"\n"),
+            "wellhead.toml:1:26: Stream \"telemetry\", column \"rpm\": there is no unit \"furlong\".");
+  EXPECT_EQ(error_of("[streams.telemetry.rules.rpm]\ninput_unit = \"psi\"\n"),
+            "wellhead.toml:1:26: Stream \"telemetry\", column \"rpm\": \"psi\" cannot be converted to "
+            "\"1/min\".");
+  const std::string scoring = error_of("[streams.telemetry.scoring]\nwarm_up = 0\n");
+  EXPECT_TRUE(scoring.starts_with("wellhead.toml:1:1: Stream \"telemetry\": scoring.warm_up must be from "))
+      << scoring;
+}
+
 TEST_F(ConfigTest, NoStreamTakesTheNameOfTheDeadLetter) {
   const std::string error = error_of(
       "[streams.dead_letter]\ndevice = \"d\"\ntime = \"t\"\n[[streams.dead_letter.columns]]\nname = \"d\"\n"

@@ -30,6 +30,7 @@ struct Arguments {
   std::string stream, code, since, before, node;
   std::uint64_t limit = 0;
   bool json = false, raw = false, dry_run = false, all = false, replayed = false, yes = false;
+  bool repaired = false;
 };
 
 int fail(std::string_view sentence) {
@@ -129,7 +130,8 @@ std::expected<Endpoint, std::string> node_of(const Arguments& arguments, const C
   return *endpoint;
 }
 
-int replay_to(const Endpoint& node, DeadLetterStore& store, const std::vector<DeadLetterId>& ids) {
+int replay_to(const Endpoint& node, DeadLetterStore& store, const std::vector<DeadLetterId>& ids,
+              bool repaired) {
   NodeClient client(node, reply_timeout);
   DeadLetterReplay replay(
       store,
@@ -137,7 +139,7 @@ int replay_to(const Endpoint& node, DeadLetterStore& store, const std::vector<De
         return client.ingest(replay_target(entry), replay_headers(entry), entry.payload);
       },
       [](std::string_view sentence) { std::cerr << sentence << '\n'; },
-      [](std::uint32_t seconds) { std::this_thread::sleep_for(std::chrono::seconds(seconds)); });
+      [](std::uint32_t seconds) { std::this_thread::sleep_for(std::chrono::seconds(seconds)); }, repaired);
   const auto done = replay.run(ids);
   const ReplayCounts& counts = replay.counts();
   std::cout << fmt::format("{} of {} replayed, {} refused again, {} not replayable\n", counts.accepted,
@@ -161,7 +163,10 @@ int replay(const Arguments& arguments) {
   DeadLetterStore store = session.store();
   // Ids that were given are answered one by one, also those that were replayed before.
   const bool named = !filter->ids.empty();
-  if (!named || arguments.dry_run) filter->replayed = false;
+  if (!named || arguments.dry_run) {
+    filter->replayed = false;
+    filter->stored_too = arguments.repaired;
+  }
   if (arguments.dry_run) {
     const auto entries = store.list(*filter, arguments.limit);
     if (!entries) return fail(entries.error());
@@ -173,7 +178,7 @@ int replay(const Arguments& arguments) {
   const auto ids = named ? std::expected<std::vector<DeadLetterId>, std::string>(filter->ids)
                          : store.ids(*filter, arguments.limit);
   if (!ids) return fail(ids.error());
-  return replay_to(*node, store, *ids);
+  return replay_to(*node, store, *ids, arguments.repaired);
 }
 
 int purge(const Arguments& arguments) {
@@ -252,6 +257,9 @@ void add_replay(CLI::App& command, const CommandChosen& chosen) {
   action->add_option("--id", arguments->ids, "These, by their ids")->type_name("ID");
   add_filters(*action, *arguments);
   action->add_flag("--all", arguments->all, "Every one that was not replayed yet");
+  action->add_flag(
+      "--repaired", arguments->repaired,
+      "Also records that are stored with NULL for what was out of range; each makes a second row");
   arguments->limit = replay_limit;
   action->add_option("--limit", arguments->limit, "At most so many, the oldest first")
       ->capture_default_str()
@@ -277,8 +285,9 @@ void add_purge(CLI::App& command, const CommandChosen& chosen) {
 }  // namespace
 
 void add_dead_letter_command(CLI::App& app, const CommandChosen& chosen) {
-  CLI::App* command =
-      app.add_subcommand("dead-letter", "Lists, shows, replays and deletes records that did not become rows");
+  CLI::App* command = app.add_subcommand(
+      "dead-letter",
+      "Lists, shows, replays and deletes records that did not become rows, or not as they were");
   command->require_subcommand(1);
   add_list(*command, chosen);
   add_show(*command, chosen);

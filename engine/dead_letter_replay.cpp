@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "codec/dead_letter.hpp"
 #include "codec/record_error.hpp"
 
 namespace wellhead {
@@ -74,8 +75,12 @@ std::string replay_target(const DeadLetterEntry& entry) {
 }
 
 DeadLetterReplay::DeadLetterReplay(DeadLetterStore& store, Send send, Tell tell,
-                                   std::function<void(std::uint32_t)> pause)
-    : store_(store), send_(std::move(send)), tell_(std::move(tell)), pause_(std::move(pause)) {}
+                                   std::function<void(std::uint32_t)> pause, bool repaired)
+    : store_(store),
+      send_(std::move(send)),
+      tell_(std::move(tell)),
+      pause_(std::move(pause)),
+      repaired_(repaired) {}
 
 std::expected<void, std::string> DeadLetterReplay::run(const std::vector<DeadLetterId>& ids) {
   for (const DeadLetterId& id : ids) {
@@ -94,6 +99,12 @@ std::expected<void, std::string> DeadLetterReplay::replay(const DeadLetterId& id
   const DeadLetterEntry& entry = **found;
   if (!entry.replayed_at.empty()) {
     skip(id, "it was replayed at " + entry.replayed_at);
+    return {};
+  }
+  if (entry.code == dead_letter_repaired_code && !repaired_) {
+    skip(id,
+         "its record is stored, with NULL for what was out of range (--repaired sends it all the same, and "
+         "makes a second row of it)");
     return {};
   }
   if (!entry.whole()) {

@@ -20,7 +20,7 @@ namespace wellhead {
 struct ReplayCounts {
   std::uint64_t accepted = 0;
   std::uint64_t refused = 0;     // again
-  std::uint64_t unsendable = 0;  // already replayed, or not whole
+  std::uint64_t unsendable = 0;  // already replayed, stored as repaired, or not whole
 };
 
 // What the node made of a record.
@@ -44,7 +44,10 @@ class DeadLetterReplay {
   using Tell = std::function<void(std::string_view)>;
 
   // `tell` takes a sentence for each letter that is not accepted. `pause` waits that many seconds.
-  DeadLetterReplay(DeadLetterStore& store, Send send, Tell tell, std::function<void(std::uint32_t)> pause);
+  // `repaired`: also letters of records that are stored, with NULL for what was out of range; each becomes a
+  // second row.
+  DeadLetterReplay(DeadLetterStore& store, Send send, Tell tell, std::function<void(std::uint32_t)> pause,
+                   bool repaired = false);
 
   // Replays the letters in the order of `ids`. The error is a sentence: the rest was not tried.
   [[nodiscard]] std::expected<void, std::string> run(const std::vector<DeadLetterId>& ids);
@@ -59,6 +62,7 @@ class DeadLetterReplay {
   Send send_;
   Tell tell_;
   std::function<void(std::uint32_t)> pause_;
+  bool repaired_;
   ReplayCounts counts_;
 };
 

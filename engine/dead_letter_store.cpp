@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "codec/dead_letter.hpp"
 #include "codec/timestamp.hpp"
 #include "engine/config_values.hpp"
 
@@ -51,6 +52,7 @@ std::string where_of(const DeadLetterFilter& filter) {
   if (!filter.since.empty()) add("received_at >= " + filter.since);
   if (!filter.before.empty()) add("received_at < " + filter.before);
   if (filter.replayed) add(*filter.replayed ? "replayed_at IS NOT NULL" : "replayed_at IS NULL");
+  if (!filter.stored_too) add("code <> " + sql_literal(std::string(dead_letter_repaired_code)));
   return " FROM dead_letter WHERE " + conditions;
 }
 

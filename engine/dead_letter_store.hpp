@@ -46,6 +46,7 @@ struct DeadLetterFilter {
   std::string since = {};   // received then or later
   std::string before = {};  // received earlier
   std::optional<bool> replayed = {};
+  bool stored_too = true;  // also of records that are stored, repaired
 };
 
 // "90m" (before now), "2026-03-01T12:00:00Z". The error is the end of a sentence that begins with the text.

@@ -198,7 +198,7 @@ class DeadLetterReplayTest : public DeadLetterStoreTest {
   using Reply = std::expected<NodeReply, std::string>;
 
   // Replays all letters, the oldest first, to a node that gives these replies.
-  std::expected<void, std::string> replay(std::vector<Reply> replies) {
+  std::expected<void, std::string> replay(std::vector<Reply> replies, bool repaired = false) {
     DeadLetterStore store(*database_);
     DeadLetterReplay replay(
         store,
@@ -208,7 +208,7 @@ class DeadLetterReplayTest : public DeadLetterStoreTest {
           return replies.at(std::min(sent_.size(), replies.size()) - 1);
         },
         [&](std::string_view sentence) { told_.emplace_back(sentence); },
-        [&](std::uint32_t seconds) { paused_s_ += seconds; });
+        [&](std::uint32_t seconds) { paused_s_ += seconds; }, repaired);
     const auto ids = store.ids({}, 100);
     EXPECT_TRUE(ids);
     auto done = replay.run(*ids);
@@ -251,6 +251,18 @@ TEST_F(DeadLetterReplayTest, WhatTheDatabaseRefusedAnewIsLeftToItsNewLetter) {
   copy(letter("{\"a\":1}", 9));
   ASSERT_TRUE(replay({rejected("database_refused")}));
   EXPECT_EQ(counts_.refused, 1U);
+  EXPECT_EQ(marked(), 1U);
+}
+
+TEST_F(DeadLetterReplayTest, ARecordThatIsStoredAsRepairedIsSentOnlyWhereThatIsAskedFor) {
+  copy(letter("{\"a\":1}", 9, "telemetry", dead_letter_repaired_code));
+  EXPECT_EQ(DeadLetterStore(*database_).count({.stored_too = false}), 0U);
+  EXPECT_EQ(DeadLetterStore(*database_).count({}), 1U);
+  ASSERT_TRUE(replay({}));
+  EXPECT_EQ(counts_.unsendable, 1U);
+  EXPECT_NE(told_.at(0).find("its record is stored, with NULL"), std::string::npos) << told_.at(0);
+  ASSERT_TRUE(replay({accepted()}, true));
+  EXPECT_EQ(counts_.accepted, 1U);
   EXPECT_EQ(marked(), 1U);
 }
 

@@ -7,6 +7,7 @@
 #include <future>
 #include <memory>
 
+#include "codec/quality.hpp"
 #include "codec/schema.hpp"
 #include "sink/catalog.hpp"
 #include "sink/pg_database.hpp"
@@ -130,6 +131,38 @@ TEST_F(MigrateTest, ExactlyTheIndexesThatAreWantedAreMade) {
   EXPECT_EQ(indexes("diagnostic_results"),
             "diagnostic_results_pkey diagnostic_results_severity_time_idx diagnostic_results_well_time_idx");
   EXPECT_EQ(indexes("dead_letter"), "dead_letter_stream_time_idx dead_letter_time_idx");
+}
+
+TEST_F(MigrateTest, TheScoredFieldsHaveTheNamesOfTheBuiltInStreamsColumns) {
+  ASSERT_TRUE(up(shipped_));
+  for (const StreamConfig& stream : builtin_streams()) {
+    std::string names;
+    for (const ColumnConfig& column : stream.columns)
+      if (column.scored) names += (names.empty() ? "" : ",") + column.name;
+    EXPECT_EQ(value("SELECT array_to_string(wellhead_scored_fields('" + stream.name + "'), ',')"), names);
+  }
+}
+
+TEST_F(MigrateTest, QualityFlagsAreExplainedInWords) {
+  ASSERT_TRUE(up(shipped_));
+  const auto reasons = [&](const std::string& stream, std::uint64_t flags) {
+    return value("SELECT wellhead_quality_reasons('" + stream + "', " +
+                 std::to_string(static_cast<std::int64_t>(flags)) + ")::text");
+  };
+  const auto field = [](std::uint32_t shift, unsigned number) {
+    return std::uint64_t{1} << (shift + number);
+  };
+  const std::uint64_t late = quality_bit(QualityReason::late);
+  EXPECT_EQ(reasons("telemetry", 0), "{}");
+  EXPECT_EQ(reasons("telemetry", late | field(quality_missing_shift, 1) |
+                                     field(quality_out_of_range_shift, 2) | field(quality_unusual_shift, 0)),
+            "{late,missing:vibration,out_of_range:pressure,unusual:temperature}");
+  EXPECT_EQ(reasons("esp_telemetry", quality_bit(QualityReason::repaired) | field(quality_unusual_shift, 6)),
+            "{repaired,unusual:gor}");
+  EXPECT_EQ(reasons("own", field(quality_missing_shift, 3)), "{missing:field3}");
+  EXPECT_EQ(value("SELECT array_length(wellhead_quality_reasons('telemetry', 9223372036854775807), 1)"),
+            std::to_string(11 + 3 * scored_fields_max))
+      << "every reason has a word, and every field one of each kind";
 }
 
 TEST_F(MigrateTest, TheTablesRefuseWhatIsOutOfRange) {

@@ -17,6 +17,9 @@ constexpr std::string_view id_start = R"({"id":)";
 constexpr std::string_view id_well = R"(,"well_id":")";
 constexpr std::string_view id_timestamp = R"(","timestamp":")";
 
+// Of the devices in the tables of the built-in streams.
+constexpr std::size_t device_bytes_max = 64;
+
 char* write_text(std::string_view text, char* out) noexcept {
   std::memcpy(out, text.data(), text.size());
   return out + text.size();
@@ -47,8 +50,8 @@ std::string_view expected_code(BadKind kind) noexcept {
       return "missing_field";
     case BadKind::number_as_text:
       return "wrong_type";
-    case BadKind::number_too_large:
-      return "number_out_of_range";
+    case BadKind::device_too_long:
+      return "text_too_long";
     case BadKind::invalid_timestamp:
       return "invalid_timestamp";
     case BadKind::timestamp_out_of_window:
@@ -147,8 +150,8 @@ std::string RecordRenderer::spoil(std::string line, BadKind kind) const {
     case BadKind::number_as_text:
       replace_value(line, number_key, R"("high")");
       break;
-    case BadKind::number_too_large:
-      replace_value(line, number_key, "1e300");
+    case BadKind::device_too_long:
+      replace_once(line, device_value, device_value + std::string(device_bytes_max, 'x'));
       break;
     case BadKind::invalid_timestamp:
       replace_value(line, R"("timestamp":)", R"("yesterday")");

@@ -21,7 +21,7 @@ enum class BadKind : std::uint8_t {
   truncated,
   missing_device,
   number_as_text,
-  number_too_large,
+  device_too_long,
   invalid_timestamp,
   timestamp_out_of_window,
   duplicate_key,

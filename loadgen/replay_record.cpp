@@ -18,15 +18,18 @@ Columns columns_for(StreamKind stream) {
   using enum ReplayColumnKind;
   switch (stream) {
     case StreamKind::telemetry:
-      return {{"temperature", real},     {"vibration", real},         {"pressure", real},
-              {"flow_rate", real},       {"motor_current", real},     {"rpm", real},
-              {"intake_pressure", real}, {"discharge_pressure", real}};
+      return {{"temperature", real, -50, 200}, {"vibration", real, 0},         {"pressure", real, 0},
+              {"flow_rate", real, 0},          {"motor_current", real, 0},     {"rpm", real, 0},
+              {"intake_pressure", real, 0},    {"discharge_pressure", real, 0}};
     case StreamKind::esp_telemetry:
       return {{"flow_rate", real}, {"pip", real},           {"motor_current", real}, {"motor_temp", real},
               {"vibration", real}, {"vsd_frequency", real}, {"gor", real},           {"id", bigint}};
     case StreamKind::diagnostic_results:
-      return {
-          {"confidence", real}, {"id", bigint}, {"severity", text}, {"diagnosis", text}, {"details", json}};
+      return {{"confidence", real, 0, 1},
+              {"id", bigint},
+              {"severity", text},
+              {"diagnosis", text},
+              {"details", json}};
   }
   return {};
 }
@@ -59,6 +62,14 @@ ExpectedNumber temperature_of(element record, double number) {
   return {.value = number};
 }
 
+// The node looks at what the column, a real, would hold.
+ExpectedValue valid(const ReplayColumn& column, ExpectedNumber number) {
+  constexpr double real_max = std::numeric_limits<float>::max();
+  const double stored = std::fabs(number.value) > real_max ? number.value : static_cast<float>(number.value);
+  if (stored < column.minimum || stored > column.maximum) return std::monostate{};
+  return number;
+}
+
 ExpectedValue value_of(element record, const ReplayColumn& column) {
   element value;
   if (record[column.name].get(value) != simdjson::SUCCESS || value.is_null()) return std::monostate{};
@@ -68,7 +79,8 @@ ExpectedValue value_of(element record, const ReplayColumn& column) {
   switch (column.kind) {
     case ReplayColumnKind::real:
       if (value.get(number) != simdjson::SUCCESS) return std::monostate{};
-      return column.name == "temperature" ? temperature_of(record, number) : ExpectedNumber{.value = number};
+      return valid(column, column.name == "temperature" ? temperature_of(record, number)
+                                                        : ExpectedNumber{.value = number});
     case ReplayColumnKind::bigint:
       return value.get(whole) == simdjson::SUCCESS ? ExpectedValue{whole} : ExpectedValue{};
     case ReplayColumnKind::text:

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,9 +24,12 @@ using ExpectedValue = std::variant<std::monostate, ExpectedNumber, std::int64_t,
 
 enum class ReplayColumnKind : std::uint8_t { real, bigint, text, json };
 
+// `minimum`, `maximum`: the node stores NULL in the place of a value outside of them.
 struct ReplayColumn {
   std::string_view name;
   ReplayColumnKind kind;
+  double minimum = -std::numeric_limits<double>::infinity();
+  double maximum = std::numeric_limits<double>::infinity();
 };
 
 // The stream's columns that come from a record, without device and timestamp, in the order of expected().

@@ -105,18 +105,20 @@ TEST_F(ReplayTest, sends_the_text_of_the_file) {
 TEST_F(ReplayTest, rows_are_found_by_device_and_time_and_their_values_compared) {
   OutcomeStore outcomes;
   outcomes.set({.first = 0, .count = 5}, Outcome::acknowledged);
-  outcomes.set({.first = 2, .count = 2}, Outcome::rejected);
+  outcomes.set(3, Outcome::rejected);
   Verifier verifier(*matcher_, outcomes, 0);
   TestRow one;
   TestRow two;
   TestRow three;
+  TestRow repaired;
   fill(one, "a", first_us, 68.6194, 0.054711);
   fill(two, "b", first_us, 100, std::nullopt);  // 212 °F
   fill(three, "b", first_us + 60'000'000, std::nullopt, std::nullopt, 3'500);
-  for (const TestRow* row : {&one, &two, &three}) verifier.on_row(row->row());
+  fill(repaired, "a", first_us + 30'000'000, 70.5, std::nullopt);  // sent was a pressure of -1
+  for (const TestRow* row : {&one, &two, &three, &repaired}) verifier.on_row(row->row());
   const Verification verdict = verifier.verdict();
   EXPECT_TRUE(verdict.passed()) << verdict.examples.front();
-  EXPECT_EQ(verdict.committed, 3U);
+  EXPECT_EQ(verdict.committed, 4U);
 }
 
 TEST_F(ReplayTest, finds_lost_changed_and_rejected_rows) {
@@ -128,7 +130,7 @@ TEST_F(ReplayTest, finds_lost_changed_and_rejected_rows) {
   TestRow rejected;
   TestRow elsewhere;
   fill(changed, "a", first_us, 68.6194, std::nullopt);
-  fill(rejected, "a", first_us + 30'000'000, 70.5, -1);
+  fill(rejected, "a", first_us + 30'000'000, 70.5, std::nullopt);
   fill(elsewhere, "a", first_us + 1, 70.5, 1);
   for (const TestRow* row : {&changed, &rejected, &elsewhere}) verifier.on_row(row->row());
   const Verification verdict = verifier.verdict();

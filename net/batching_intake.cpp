@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/assert.hpp"
+#include "codec/schema_index.hpp"
 
 namespace wellhead {
 namespace {
@@ -196,17 +197,31 @@ void BatchingIntake::enter(const IntakeRequest& request, const DecodeResult& dec
                            std::int64_t receive_time_us) {
   const bool stored = rows_kept && decoded.accepted > 0;
   if (stored) retries_.hold(request_in_work_, decoded.accepted, decoded.rejected, parts_in_work());
-  if (!rows_kept) take_rows_back();
-  const auto letters = post_dead_letters(request, receive_time_us, decoded.rejected);
+  if (!rows_kept) {
+    take_rows_back();
+    dead_letters_.forget_repaired();
+  }
+  const std::uint32_t repaired = rows_kept ? decoded.repaired : 0;
+  const auto letters = post_dead_letters(request, receive_time_us, decoded.rejected + repaired);
   book_.enter(request_in_work_, request, decoded, rows_kept, letters.rows);
   stats_.dead_letter_rows.add(letters.rows);
   stats_.dead_letter_rows_dropped.add(letters.dropped);
 }
 
 DecodeResult BatchingIntake::decode(const IntakeRequest& request, std::int64_t time_us, RowSink& rows) {
-  return decoder_.decode(
-      {.schema = *request.schema, .body = request.body, .format = request.format, .receive_time_us = time_us},
-      rows, book_.at(request_in_work_).outcome.errors);
+  // Only asked where a column holds it: it is a text made anew each time.
+  const bool names_sender = !request.schema->lookup().senders().empty();
+  const std::string source = names_sender ? source_of(request) : std::string();
+  return decoder_.decode({.schema = *request.schema,
+                          .body = request.body,
+                          .format = request.format,
+                          .receive_time_us = time_us,
+                          .source = source},
+                         rows, book_.at(request_in_work_).outcome.errors);
+}
+
+std::string BatchingIntake::source_of(const IntakeRequest& request) const {
+  return describe_source_ ? describe_source_(request.connection) : std::string();
 }
 
 // Decoded again as of the time it was first received, for the same errors; its rows go nowhere.
@@ -273,15 +288,14 @@ SubmitResult BatchingIntake::refuse_for_memory() {
 
 // Their rows come behind those of the request's records, and share their fate.
 DeadLetterBox::Posted BatchingIntake::post_dead_letters(const IntakeRequest& request,
-                                                        std::int64_t receive_time_us,
-                                                        std::uint32_t rejected) {
+                                                        std::int64_t receive_time_us, std::uint32_t records) {
   if (dead_letters_.empty()) return {};
-  const std::string source = describe_source_ ? describe_source_(request.connection) : std::string();
+  const std::string source = source_of(request);
   kind_in_work_ = RowKind::dead_letter;
   const DeadLetterBox::Posted posted = dead_letters_.post({.stream = request.schema->name(),
                                                            .source = source,
                                                            .received_us = receive_time_us,
-                                                           .rejected = rejected},
+                                                           .records = records},
                                                           *this);
   kind_in_work_ = RowKind::record;
   return posted;

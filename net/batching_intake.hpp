@@ -124,11 +124,13 @@ class BatchingIntake final : public Intake, private RowSink {
   std::byte* allocate_row(std::uint64_t device_hash, std::uint32_t tuple_bytes) override;
   [[nodiscard]] bool wants_rejected() const noexcept override { return dead_letters_.wants(); }
   void on_rejected(const RejectedRecord& record) override { dead_letters_.add(record); }
+  void on_repaired(const RejectedRecord& record) override { dead_letters_.add_repaired(record); }
   // The request stands, whether there is room for its dead letters or not.
   void enter(const IntakeRequest& request, const DecodeResult& decoded, bool rows_kept,
              std::int64_t receive_time_us);
   [[nodiscard]] DeadLetterBox::Posted post_dead_letters(const IntakeRequest& request,
-                                                        std::int64_t receive_time_us, std::uint32_t rejected);
+                                                        std::int64_t receive_time_us, std::uint32_t records);
+  [[nodiscard]] std::string source_of(const IntakeRequest& request) const;
   [[nodiscard]] bool spare_room() const;
   [[nodiscard]] Batch* acquire_batch(std::uint32_t shard);
   void release_batch(Batch* batch);

@@ -1,7 +1,7 @@
-// Gathers the rejected records of the request in work, until it is known that the request stands; then posts
-// them as rows of the stream dead_letter, in the batches of the same request.
+// Gathers the rejected and the repaired records of the request in work, until it is known that the request
+// stands; then posts them as rows of the stream dead_letter, in the batches of the same request.
 //
-// In:  rejected records, as the decoder finds them. Out: rows, at most so many a request, and one that counts
+// In:  such records, as the decoder finds them. Out: rows, at most so many a request, and one that counts
 // the others: a flood of bad records shall not crowd out good ones.
 //
 // Thread: the reactor's.
@@ -34,7 +34,10 @@ class DeadLetterBox {
   void start(bool wanted);
   [[nodiscard]] bool wants() const noexcept { return kept_.size() < limit_; }
   // REQUIRES wants(). The record's text must stay until post().
-  void add(const RejectedRecord& record);
+  void add(const RejectedRecord& record) { add(record, to_string(record.code)); }
+  void add_repaired(const RejectedRecord& record) { add(record, dead_letter_repaired_code); }
+  // None of the request's rows is stored after all, so nothing was repaired.
+  void forget_repaired();
   [[nodiscard]] bool empty() const noexcept { return kept_.empty(); }
 
   // What the letters of one request have in common.
@@ -42,7 +45,7 @@ class DeadLetterBox {
     std::string_view stream;
     std::string_view source;
     std::int64_t received_us = 0;
-    std::uint32_t rejected = 0;  // records of the request, kept here or not
+    std::uint32_t records = 0;  // rejected and repaired ones of the request, kept here or not
   };
   struct Posted {
     std::uint32_t rows = 0;
@@ -54,7 +57,7 @@ class DeadLetterBox {
  private:
   struct Kept {
     std::uint32_t index;
-    RecordErrorCode code;
+    std::string_view code;
     std::string_view field;
     std::string message;
     std::string device_id;
@@ -62,6 +65,7 @@ class DeadLetterBox {
     std::uint64_t bytes;
   };
 
+  void add(const RejectedRecord& record, std::string_view code);
   [[nodiscard]] bool post_summary(const Origin& origin, std::uint32_t dropped, RowSink& rows);
 
   std::optional<DeadLetterWriter> writer_;

@@ -19,6 +19,15 @@ using testing::record;
 
 constexpr std::string_view bad_line = R"({"device_id":"well-1","timestamp":true})";
 
+constexpr std::string_view repairable_line =
+    R"({"device_id":"well-2","timestamp":"2024-05-01T12:00:00Z","pressure":-3})";
+
+std::string repairable(int count) {
+  std::string lines;
+  for (int line = 0; line < count; ++line) lines.append(repairable_line).append("\n");
+  return lines;
+}
+
 std::string bad(int count) {
   std::string lines;
   for (int line = 0; line < count; ++line) lines.append(bad_line).append("\n");
@@ -87,6 +96,48 @@ TEST_F(DeadLetterIntakeTest, ABadRecordIsKeptWithItsReasonItsBytesAndWhereItCame
   EXPECT_EQ(listener_.outcomes[0].rejected, 1U);
   EXPECT_EQ(stats().dead_letter_rows.value(), 1U);
   EXPECT_EQ(stats().records_received.value(), 3U) << "a dead letter is no record";
+}
+
+TEST_F(DeadLetterIntakeTest, ARepairedRecordIsStoredAndItsOriginalIsKept) {
+  make(keeping());
+  ASSERT_EQ(submit(record("a", 1) + repairable(1)).submission, Submission::taken);
+  turn();
+  commit_all();
+  EXPECT_EQ(record_rows_, 2U);
+  ASSERT_EQ(letters_.size(), 1U);
+  EXPECT_EQ(text(0, code), "repaired");
+  EXPECT_EQ(text(0, field), "pressure");
+  EXPECT_EQ(text(0, 6), "\"pressure\" must be at least 0 psi; the record has -3.");
+  EXPECT_EQ(text(0, device_id), "well-2");
+  EXPECT_EQ(text(0, payload), repairable_line);
+  ASSERT_EQ(listener_.outcomes.size(), 1U);
+  EXPECT_EQ(listener_.outcomes[0].accepted, 2U);
+  EXPECT_EQ(listener_.outcomes[0].rejected, 0U);
+  EXPECT_EQ(listener_.outcomes[0].errors.count(), 0U);
+}
+
+TEST_F(DeadLetterIntakeTest, RepairedRecordsOfARequestThatIsRefusedWholeLeaveNothing) {
+  make(keeping(), &writer_);
+  ASSERT_EQ(submit(repairable(2) + bad(1), 1, true).submission, Submission::taken);
+  turn();
+  commit_all();
+  EXPECT_EQ(record_rows_, 0U);
+  ASSERT_EQ(letters_.size(), 1U);
+  EXPECT_EQ(text(0, code), "wrong_type");
+  EXPECT_EQ(stats().dead_letter_rows_dropped.value(), 0U);
+}
+
+TEST_F(DeadLetterIntakeTest, RepairedRecordsCountAgainstTheMostThatIsKeptOfARequest) {
+  make(keeping(3));
+  ASSERT_EQ(submit(repairable(4) + bad(2)).submission, Submission::taken);
+  turn();
+  commit_all();
+  EXPECT_EQ(record_rows_, 4U);
+  ASSERT_EQ(letters_.size(), 4U);
+  EXPECT_EQ(text(2, code), "repaired");
+  EXPECT_EQ(text(3, code), "not_kept");
+  EXPECT_TRUE(text(3, 6).starts_with("The request had 3 more records")) << text(3, 6);
+  EXPECT_EQ(listener_.outcomes.at(0).accepted, 4U);
 }
 
 TEST_F(DeadLetterIntakeTest, TheAnswerWaitsUntilTheLettersAreDurable) {

@@ -53,7 +53,7 @@ struct IntakeRequest {
   ConnectionId connection;
   std::uint64_t cookie;         // the session's own name for the request; comes back in the outcome
   bool all_or_nothing = false;  // any bad record rejects the whole request
-  bool dead_letters = true;     // bad records are kept in the stream dead_letter
+  bool dead_letters = true;     // bad and repaired records are kept in the stream dead_letter
   AckLevel ack = AckLevel::journal;
   bool wants_receipt = false;
   // At most one of these; only where Intake::ledger() is.
@@ -126,7 +126,7 @@ struct IntakeStats {
   Counter batches_spilled;    // durable and not kept in memory: the shard reads them back
   Counter batch_exhaustions;  // no free batch: backpressure
   Counter dead_letter_rows;   // of requests that were taken; no records
-  // Rejected records that have no row there: too many in their request, or no memory to spare.
+  // Rejected and repaired records that have no row there: too many in their request, or no memory to spare.
   Counter dead_letter_rows_dropped;
 };
 

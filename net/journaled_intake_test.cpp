@@ -252,7 +252,7 @@ TEST_F(JournaledIntakeTest, AfterTheOperatorsActionTheJournalIsUsedAgain) {
 TEST_F(JournaledIntakeTest, WhoWasBusyIsCalledWhenAnIdleJournalIsMended) {
   make_journaled({.batch_bytes = 4096, .batches_max = 8, .block_bytes_max = 8 * 4096});
   std::string body;
-  for (int row = 0; row < 250; ++row) body += record("a", row % 60);
+  for (int row = 0; row < 200; ++row) body += record("a", row % 60);
   ASSERT_EQ(submit(body, 1).submission, Submission::taken);
   intake_->turn(listener_);
   ASSERT_EQ(submit(body, 2).submission, Submission::busy);

@@ -49,6 +49,13 @@ class Tuple {
     return put(std::int32_t{4}).raw(bits);
   }
   Tuple& jsonb(std::string_view value) { return text("\x01" + std::string(value)); }
+  Tuple& boolean(bool value) {
+    put(std::int32_t{1});
+    bytes_ += static_cast<char>(value ? 1 : 0);
+    return *this;
+  }
+  // The computed columns as the decoder leaves them for a perfect reading.
+  Tuple& computed() { return real(1).boolean(false).bigint(0); }
   [[nodiscard]] std::string bytes() const { return Tuple().raw(fields_).bytes_ + bytes_; }
 
  private:
@@ -92,7 +99,7 @@ inline void add_telemetry(Batch& batch, std::string_view device, std::int64_t ti
   Tuple tuple;
   tuple.timestamptz(time_us).text(device).real(61.5F).real(0.25F).real(pressure).real(900).real(50).real(
       3500);
-  tuple.real(1900).null().timestamptz(time_us + 1'000'000).text("scada");
+  tuple.real(1900).null().timestamptz(time_us + 1'000'000).text("scada").computed();
   add_row(batch, telemetry_stream, device, time_us, tuple);
 }
 
@@ -100,7 +107,7 @@ inline void add_esp(Batch& batch, std::int64_t id, std::string_view well, std::i
   Tuple tuple;
   tuple.bigint(id).text(well).timestamptz(time_us).real(1000).real(2000).real(50).real(200).real(0.3F).real(
       60);
-  tuple.real(300).timestamptz(time_us + 1'000'000).text("scada");
+  tuple.real(300).timestamptz(time_us + 1'000'000).text("scada").computed();
   add_row(batch, esp_stream, well, time_us, tuple);
 }
 
