@@ -114,6 +114,7 @@ struct AttributesConfig {
   std::string file = {};           // CSV with a header line; a column names the device
   std::string query = {};          // or an SQL query against the node's database
   std::string device_column = {};  // the CSV's or query's column; empty: the stream's device column
+  std::int64_t refresh_s = 300;    // how often the query is run again; the file is read at the start and on HUP
 };
 
 struct StreamConfig {
