@@ -118,7 +118,7 @@ int run(const std::string& directory, unsigned writes_per_second) {
   const std::string name = fmt::format("durable-write-{}", ::getpid());
   auto file = ZeroedFile::make(**files, name);
   const auto done = file ? write_until_ended(*file, writes_per_second) : std::unexpected(file.error());
-  (void)(*files)->remove(name);
+  std::ignore = (*files)->remove(name);
   return done ? 0 : fail(directory, done.error());
 }
 

@@ -63,6 +63,7 @@ class FieldDecoder {
   [[nodiscard]] Rejection& rejection() noexcept { return rejection_; }
   // Active when a value of the record was out of range and is NULL instead: the first such value's reason.
   [[nodiscard]] const Rejection& repair() const noexcept { return repair_; }
+  [[nodiscard]] Rejection& repair() noexcept { return repair_; }
   // The scored columns of the record whose values were out of range.
   [[nodiscard]] std::uint16_t out_of_range() const noexcept { return out_of_range_; }
 

@@ -2,6 +2,7 @@
 
 #include <xxhash.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <utility>
@@ -33,12 +34,22 @@ std::string_view key_content(const char* raw, bool& has_escapes) noexcept {
 
 }  // namespace
 
+const StreamConfig& RecordDecoder::take_rules(const Schema& schema) {
+  if (rules_.size() <= schema.index()) rules_.resize(schema.index() + std::size_t{1});
+  RulesHold& rules = rules_[schema.index()];
+  rules.refresh(schema);
+  schema_ = &schema;
+  rules_schema_ = &rules.schema();
+  index_ = &rules_schema_->lookup();
+  attributes_ = rules.attributes();
+  WELLHEAD_ASSERT(index_->plans().size() == schema.columns().size());
+  return rules.config();
+}
+
 void RecordDecoder::start_request(const DecodeRequest& request) {
   const Schema& schema = request.schema;
+  const StreamConfig& config = take_rules(schema);
   const std::int64_t receive_time_us = request.receive_time_us;
-  const StreamConfig& config = schema.config();
-  schema_ = &schema;
-  index_ = &schema.lookup();
   late_before_us_ = receive_time_us - config.scoring.late_after_s * us_per_second;
   ahead_after_us_ = receive_time_us + config.scoring.ahead_after_s * us_per_second;
   fill_request_blank(request);
@@ -86,7 +97,19 @@ void RecordDecoder::reset_slots() {
   }
   if (!rejection().active()) check_required();
   if (!rejection().active()) convert_units();
-  return rejection().active() ? RecordOutcome::rejected : RecordOutcome::accepted;
+  if (fields_.repair().active()) keep_field(fields_.repair());
+  if (!rejection().active()) return RecordOutcome::accepted;
+  keep_field(rejection());
+  return RecordOutcome::rejected;
+}
+
+// What is told of a record may be read when its rules are gone: the field goes by the stream's own name of
+// it.
+void RecordDecoder::keep_field(Rejection& rejection) const {
+  if (rules_schema_ == schema_ || rejection.field().empty()) return;
+  const auto own = std::ranges::find(schema_->columns(), rejection.field(), &ColumnConfig::name);
+  WELLHEAD_ASSERT(own != schema_->columns().end());
+  rejection.rename_field(own->name);
 }
 
 RecordOutcome RecordDecoder::refuse(ondemand::value& value) {
@@ -137,7 +160,7 @@ bool RecordDecoder::find_key(const char* raw, std::uint16_t& index, std::string_
 
 ValueOutcome RecordDecoder::read_unknown(ondemand::value& value, std::string_view key) {
   const ValueOutcome outcome = fields_.skip(value);
-  if (outcome == ValueOutcome::broken || !schema_->config().reject_unknown_fields) return outcome;
+  if (outcome == ValueOutcome::broken || !rules_schema_->config().reject_unknown_fields) return outcome;
   rejection().set(RecordErrorCode::unknown_field, {}, [&] {
     return "The stream " + in_quotes(schema_->name()) + " has no field " + in_quotes(key) + ".";
   });
@@ -215,16 +238,23 @@ std::string_view RecordDecoder::device_id() const noexcept {
                       : std::string_view();
 }
 
+// False for a device that is not among those whose attributes are known.
+bool RecordDecoder::fill_attributes(std::uint64_t device_hash) noexcept {
+  return attributes_ == nullptr || attributes_->fill(device_hash, device_id(), slots_);
+}
+
 RecordOutcome RecordDecoder::write(std::uint32_t record_index, RowSink& rows) {
   const Slot& device = slots_[index_->device_column()];
   const Slot& time = slots_[index_->time_column()];
   WELLHEAD_ASSERT(device.given && time.length == sizeof(std::int64_t));
-  RowHeader header{.device_hash = XXH3_64bits(device.text, static_cast<std::size_t>(device.length)),
+  const std::uint64_t device_hash = XXH3_64bits(device.text, static_cast<std::size_t>(device.length));
+  const bool known_device = fill_attributes(device_hash);
+  RowHeader header{.device_hash = device_hash,
                    .time_us = static_cast<std::int64_t>(time.bits),
                    .tuple_bytes = tuple_bytes(slots_),
                    .record_index = record_index,
                    .stream = schema_->index()};
-  judge(header);
+  judge(header, known_device);
   std::byte* const row = rows.allocate_row(header.device_hash, header.tuple_bytes);
   if (row == nullptr) return RecordOutcome::no_memory;
   std::memcpy(row, &header, sizeof(header));
@@ -235,16 +265,16 @@ RecordOutcome RecordDecoder::write(std::uint32_t record_index, RowSink& rows) {
 
 // What the record tells of its quality by itself, into the header and the computed columns. Their slots hold
 // what a perfect reading has, which is nearly always right already.
-void RecordDecoder::judge(RowHeader& header) {
+void RecordDecoder::judge(RowHeader& header, bool known_device) {
   unsigned missing = 0;
   for (const SchemaIndex::Primary& primary : index_->primaries())
     missing |= slots_[primary.column].length < 0 ? primary.scored : 0U;
   const auto when = [](bool holds, QualityReason reason) { return holds ? quality_bit(reason) : 0U; };
-  header.quality_reasons =
-      static_cast<std::uint8_t>(when(header.time_us < late_before_us_, QualityReason::late) |
-                                when(header.time_us > ahead_after_us_, QualityReason::clock_ahead) |
-                                when(unit_converted_, QualityReason::unit_converted) |
-                                when(repair().active(), QualityReason::repaired));
+  header.quality_reasons = static_cast<std::uint8_t>(
+      when(header.time_us < late_before_us_, QualityReason::late) |
+      when(header.time_us > ahead_after_us_, QualityReason::clock_ahead) |
+      when(unit_converted_, QualityReason::unit_converted) |
+      when(repair().active(), QualityReason::repaired) | when(!known_device, QualityReason::unknown_device));
   header.quality_out_of_range = fields_.out_of_range();
   header.quality_missing = static_cast<std::uint16_t>(missing & ~unsigned{header.quality_out_of_range});
   const std::uint64_t flags =

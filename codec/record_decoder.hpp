@@ -13,6 +13,7 @@
 #include "codec/field_decoder.hpp"
 #include "codec/row.hpp"
 #include "codec/schema_index.hpp"
+#include "codec/stream_rules.hpp"
 
 namespace wellhead {
 
@@ -29,7 +30,7 @@ class RecordDecoder {
  public:
   explicit RecordDecoder(DecoderLimits limits) : fields_(limits) {}
 
-  // The schema has to stay for the request.
+  // Works by the rules that are in force now, for the whole request. The schema has to stay for it.
   void start_request(const DecodeRequest& request);
   void start_record(bool wants_message, bool wants_repair) {
     fields_.start_record(wants_message, wants_repair);
@@ -61,6 +62,9 @@ class RecordDecoder {
   };
 
   [[nodiscard]] RecordOutcome refuse(ValueOutcome skipped);
+  const StreamConfig& take_rules(const Schema& schema);
+  void keep_field(Rejection& rejection) const;
+  [[nodiscard]] bool fill_attributes(std::uint64_t device_hash) noexcept;
   void fill_request_blank(const DecodeRequest& request);
   void reset_slots();
   [[nodiscard]] ValueOutcome read_field(simdjson::ondemand::field& field);
@@ -72,11 +76,15 @@ class RecordDecoder {
   void check_required();
   void convert_units();
   void refuse_unit(const ColumnPlan& plan, std::string_view unit);
-  void judge(RowHeader& header);
+  void judge(RowHeader& header, bool known_device);
 
   FieldDecoder fields_;
   const Schema* schema_ = nullptr;
+  std::vector<RulesHold> rules_;  // by stream
+  // Of the request's rules.
+  const Schema* rules_schema_ = nullptr;
   const SchemaIndex* index_ = nullptr;
+  const DeviceAttributes* attributes_ = nullptr;
   std::int64_t late_before_us_ = 0;   // readings with an earlier time arrive late
   std::int64_t ahead_after_us_ = 0;   // the clock of those with a later one is ahead
   bool slots_filled_ = false;         // by the record at hand

@@ -49,6 +49,8 @@ class Rejection {
   [[nodiscard]] RecordErrorCode code() const noexcept { return code_; }
   [[nodiscard]] std::string_view field() const noexcept { return field_; }
   [[nodiscard]] const std::string& message() const noexcept { return message_; }
+  // The same field by a name that lives longer.
+  void rename_field(std::string_view field) noexcept { field_ = field; }
   void add_to(RecordErrors& errors, std::uint32_t index) {
     errors.add(index, code_, field_, std::move(message_));
   }

@@ -5,6 +5,7 @@
 
 #include "codec/schema_check.hpp"
 #include "codec/schema_index.hpp"
+#include "codec/stream_rules.hpp"
 
 namespace wellhead {
 namespace {
@@ -77,7 +78,8 @@ Schema::Schema(StreamConfig config, std::uint16_t index)
       index_(index),
       copy_statement_(make_copy_statement(config_)),
       quoted_table_(quote_table(config_.table)),
-      lookup_(std::make_unique<SchemaIndex>(config_)) {}
+      lookup_(std::make_unique<SchemaIndex>(config_)),
+      rules_(std::make_unique<RulesInForce>()) {}
 
 Schema::~Schema() = default;
 

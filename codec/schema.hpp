@@ -114,6 +114,7 @@ struct AttributesConfig {
   std::string file = {};           // CSV with a header line; a column names the device
   std::string query = {};          // or an SQL query against the node's database
   std::string device_column = {};  // the CSV's or query's column; empty: the stream's device column
+  std::int64_t refresh_s = 300;  // how often the query is run again; the file is read at the start and on HUP
 };
 
 struct StreamConfig {
@@ -132,7 +133,8 @@ struct StreamConfig {
   std::vector<ColumnConfig> columns = {};
 };
 
-class SchemaIndex;  // what the decoder works with: codec/schema_index.hpp
+class SchemaIndex;   // what the decoder works with: codec/schema_index.hpp
+class RulesInForce;  // what of a stream may change while it is in use: codec/stream_rules.hpp
 
 // PostgreSQL's limits (src/include/access/htup_details.h, MaxHeapAttributeNumber; NAMEDATALEN - 1).
 inline constexpr std::size_t stream_columns_max = 1600;
@@ -143,7 +145,11 @@ inline constexpr std::size_t key_bytes_max = 63;
 inline constexpr std::uint32_t text_bytes_limit = 1U << 28;
 inline constexpr std::int64_t window_s_max = 10'000LL * 366 * 86'400;
 
-// An immutable compiled stream. Any thread.
+// A compiled stream, immutable but for the rules in force. Any thread.
+//
+// Name, table and columns stay as they are, and everybody may keep a pointer to it. How records are read and
+// judged (ranges, keys, units, scoring, attributes …) can be changed while it is in use: whoever works by
+// those looks at rules() and not at config() and lookup(), which are those of the start.
 class Schema {
  public:
   // `index` is the stream's number in this process. The error is a sentence that names the stream and the
@@ -163,6 +169,7 @@ class Schema {
   // The table's name quoted for SQL: "table" or "schema"."table".
   [[nodiscard]] const std::string& quoted_table() const noexcept { return quoted_table_; }
   [[nodiscard]] const SchemaIndex& lookup() const noexcept { return *lookup_; }
+  [[nodiscard]] RulesInForce& rules() const noexcept { return *rules_; }
 
  private:
   Schema(StreamConfig config, std::uint16_t index);
@@ -172,6 +179,7 @@ class Schema {
   std::string copy_statement_;
   std::string quoted_table_;
   std::unique_ptr<SchemaIndex> lookup_;
+  std::unique_ptr<RulesInForce> rules_;
 };
 
 using SchemaPointer = std::shared_ptr<const Schema>;

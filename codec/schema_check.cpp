@@ -233,7 +233,10 @@ class StreamCheck {
     if (!has_table && !attributes.device_column.empty())
       return fail("attributes.device names a column of no file and no query.");
     for (const ColumnConfig& column : stream_.columns) {
-      if (column.source == ColumnSource::attribute && !has_table)
+      if (column.source != ColumnSource::attribute) continue;
+      if (column.type == ColumnType::jsonb)
+        return fail(column, "an attribute of the device cannot be jsonb.");
+      if (!has_table)
         return fail(column,
                     "holds an attribute of the device, and the stream has none: give it "
                     "attributes.file or attributes.query.");

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <iostream>
 
+#include "engine/attributes.hpp"
 #include "engine/commands.hpp"
 #include "engine/config_check.hpp"
 #include "engine/cores.hpp"
@@ -22,6 +23,37 @@ struct CheckArguments {
   bool offline = false;
 };
 
+// False, and told why, where a file is wrong.
+bool check_attribute_files(const LoadedConfig& loaded) {
+  const auto tables = read_attributes_files(loaded);
+  if (!tables) {
+    for (const std::string& mistake : tables.error()) std::cerr << mistake << '\n';
+    return false;
+  }
+  for (std::size_t index = 0; index < tables->size(); ++index) {
+    if ((*tables)[index] != nullptr)
+      std::cout << fmt::format("attributes: stream {}: {} devices in {}\n", loaded.schemas[index]->name(),
+                               (*tables)[index]->devices(), loaded.schemas[index]->config().attributes.file);
+  }
+  return true;
+}
+
+int check_attribute_queries(Database& database, const LoadedConfig& loaded) {
+  int exit_code = exit_ok;
+  for (const SchemaPointer& schema : loaded.schemas) {
+    if (schema->config().attributes.query.empty()) continue;
+    const auto asked = query_attributes(database, schema->config());
+    if (!asked) exit_code = exit_failed;
+    std::cout << (asked ? fmt::format("attributes: stream {}: the query tells of {} devices\n",
+                                      schema->name(), asked->table->devices())
+                        : fmt::format("attributes: stream {}: the query fails: {}\n", schema->name(),
+                                      asked.error()));
+    // A failed transaction is over before the next query.
+    if (database.in_transaction()) static_cast<void>(database.run("ROLLBACK"));
+  }
+  return exit_code;
+}
+
 int check_database(const LoadedConfig& loaded) {
   PgDatabase database(postgres_options(loaded.config), "wellhead check");
   if (const auto connected = database.connect(); !connected) {
@@ -36,7 +68,7 @@ int check_database(const LoadedConfig& loaded) {
   for (const std::string& finding : *findings) std::cout << "database: " << finding << '\n';
   if (!findings->empty()) return exit_failed;
   std::cout << "database: every stream can be written\n";
-  return exit_ok;
+  return check_attribute_queries(database, loaded);
 }
 
 int check_journal_directory(const Config& config) {
@@ -63,6 +95,7 @@ int check(const CheckArguments& arguments) {
   const ThreadCounts threads = thread_counts(loaded->config, usable_cores());
   std::cout << fmt::format("configuration: good (streams: {}, reactors: {}, shards: {}, cores: {})\n",
                            loaded->config.streams.size(), threads.reactors, threads.shards, usable_cores());
+  if (!check_attribute_files(*loaded)) return exit_config;
   const int journal = check_journal_directory(loaded->config);
   if (arguments.offline || loaded->config.sink != "postgres") return journal;
   return std::max(journal, check_database(*loaded));

@@ -185,7 +185,10 @@ class Loader {
       else
         *replaced = std::move(stream);
     }
-    for (const PlacedStream& stream : streams_) loaded_.config.streams.push_back(stream.config);
+    for (const PlacedStream& stream : streams_) {
+      loaded_.config.streams.push_back(stream.config);
+      loaded_.stream_places.push_back(stream.where);
+    }
   }
 
   [[nodiscard]] const Origin& origin(std::string_view key) const {

@@ -104,7 +104,8 @@ struct Origin {
 
 struct LoadedConfig {
   Config config;
-  std::vector<Origin> origins;  // by position in config_keys()
+  std::vector<Origin> origins;             // by position in config_keys()
+  std::vector<std::string> stream_places;  // where each of config.streams is written, as PlacedStream::where
   // config.streams, compiled, and the dead letter's behind them; Schema::index() is the position.
   std::vector<SchemaPointer> schemas;
   std::vector<std::string> warnings;  // sentences for the operator; nothing that stops the node

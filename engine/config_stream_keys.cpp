@@ -69,6 +69,13 @@ Outcome read_window(const toml::node& node, std::int64_t& seconds) {
   return {};
 }
 
+// How often something is asked of the database again.
+Outcome read_refresh(const toml::node& node, std::int64_t& seconds) {
+  if (const Outcome read = read_window(node, seconds); !read) return read;
+  if (seconds < 1) return std::unexpected("is below the least allowed, 1s");
+  return {};
+}
+
 Outcome read_text_bytes(const toml::node& node, std::uint32_t& bytes) {
   std::string text;
   if (const auto number = node.value_exact<std::int64_t>())
@@ -395,6 +402,14 @@ constexpr std::array attributes_key_table{
           return read_text(node, attributes.device_column);
         },
         [](const AttributesConfig& attributes) { return print_text(attributes.device_column); }},
+    StreamKey<AttributesConfig>{
+        "refresh", "duration", "How often the query is run again, beside at each HUP. Default: `\"5m\"`.",
+        [](const toml::node& node, AttributesConfig& attributes) {
+          return read_refresh(node, attributes.refresh_s);
+        },
+        [](const AttributesConfig& attributes) {
+          return attributes.query.empty() ? std::string() : print_window(attributes.refresh_s);
+        }},
 };
 
 }  // namespace

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/attributes.hpp"
+#include "engine/reload.hpp"
 #include "journal/journal.hpp"
 #include "journal/ledger_stripes.hpp"
 #include "net/intake.hpp"
@@ -56,6 +58,10 @@ class NodeView {
   [[nodiscard]] virtual std::vector<ShardReading> shards() const = 0;
   // None where the node runs without a journal.
   [[nodiscard]] virtual std::optional<JournalReading> journal() const = 0;
+  // Null where nothing is ever reloaded.
+  [[nodiscard]] virtual const ReloadStats* reloads() const = 0;
+  // Of the streams that have attributes.
+  [[nodiscard]] virtual std::vector<AttributesReading> attributes() const = 0;
   // True once every listener is served.
   [[nodiscard]] virtual bool started() const = 0;
   // True from the first TERM on.

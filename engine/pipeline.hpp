@@ -34,6 +34,12 @@ class Pipeline final : public NodeView {
       const LoadedConfig& loaded, const ThreadCounts& threads, NodeJournal* journal, const Clock& clock);
   ~Pipeline() override;
 
+  // What HUP changes, to be shown on /metrics. Before start(); both outlive the pipeline.
+  void show(const ReloadStats& reloads, const AttributeKeeper& attributes) noexcept {
+    reloads_ = &reloads;
+    attributes_ = &attributes;
+  }
+
   // The admin port first, so that health answers from the beginning; then the journal and the shards; then
   // what takes records.
   [[nodiscard]] std::expected<void, std::string> start();
@@ -58,6 +64,10 @@ class Pipeline final : public NodeView {
   [[nodiscard]] std::vector<ReactorReading> reactors() const override;
   [[nodiscard]] std::vector<ShardReading> shards() const override;
   [[nodiscard]] std::optional<JournalReading> journal() const override;
+  [[nodiscard]] const ReloadStats* reloads() const override { return reloads_; }
+  [[nodiscard]] std::vector<AttributesReading> attributes() const override {
+    return attributes_ != nullptr ? attributes_->read() : std::vector<AttributesReading>{};
+  }
   [[nodiscard]] bool started() const override { return started_.load(std::memory_order_acquire); }
   [[nodiscard]] bool stopping() const override { return stopping_.load(std::memory_order_acquire); }
 
@@ -93,6 +103,8 @@ class Pipeline final : public NodeView {
   const Config& config_;
   NodeJournal* const journal_;
   const Clock& clock_;
+  const ReloadStats* reloads_ = nullptr;
+  const AttributeKeeper* attributes_ = nullptr;
   const ThreadCounts threads_;
   // Whose lanes they are: the journal's, or this process's, whose receipts and progress end with it.
   const LaneOwner owner_;

@@ -12,6 +12,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstring>
+#include <iostream>
 #include <thread>
 
 #include "base/log.hpp"
@@ -23,6 +24,8 @@
 #include "engine/node_journal.hpp"
 #include "engine/pipeline.hpp"
 #include "engine/record_account.hpp"
+#include "engine/reload.hpp"
+#include "sink/pg_database.hpp"
 
 namespace wellhead {
 namespace {
@@ -35,8 +38,6 @@ constexpr milliseconds stuck_after{10'000};
 // Descriptors beside the clients' connections: rings, event descriptors, listeners, logs; and per thread.
 constexpr std::uint64_t descriptors_reserved = 64;
 constexpr std::uint64_t descriptors_per_thread = 8;
-
-constexpr std::string_view reloadable_key = "log.level";
 
 log::Level level_from(std::string_view name) {
   if (name == "debug") return log::Level::debug;
@@ -77,21 +78,15 @@ void raise_descriptor_limit(const Config& config, const ThreadCounts& threads) {
         {{"limit", limit.rlim_max}, {"wanted", wanted}});
 }
 
-// Keys whose value differs and which only a restart can change.
-std::string changed_keys(const Config& before, const Config& after) {
-  std::string names;
-  const auto add = [&](std::string_view name) { names += (names.empty() ? "" : ", ") + std::string(name); };
-  for (const ConfigKey& key : config_keys()) {
-    if (key.name != reloadable_key && text_of(before, key) != text_of(after, key)) add(key.name);
-  }
-  if (print_streams(before) != print_streams(after)) add("streams");
-  return names;
-}
-
 class Server {
  public:
-  Server(LoadedConfig loaded, ConfigFlags flags, UniqueFd signals, steady_clock::time_point born)
-      : loaded_(std::move(loaded)), flags_(std::move(flags)), signals_(std::move(signals)), born_(born) {}
+  Server(LoadedConfig loaded, AttributesTables attributes, ConfigFlags flags, UniqueFd signals,
+         steady_clock::time_point born)
+      : loaded_(std::move(loaded)),
+        file_attributes_(std::move(attributes)),
+        flags_(std::move(flags)),
+        signals_(std::move(signals)),
+        born_(born) {}
 
   int run() {
     log::set_level(level_from(loaded_.config.log_level));
@@ -102,9 +97,11 @@ class Server {
       if (!journal) return fail(journal.error().sentence, journal.error().exit_code);
       journal_ = std::move(*journal);
     }
+    prepare_reloads();
     auto pipeline = Pipeline::create(loaded_, threads, journal_.get(), clock_);
     if (!pipeline) return fail(pipeline.error());
     pipeline_ = std::move(*pipeline);
+    pipeline_->show(reloader_->stats(), *attributes_);
     raise_descriptor_limit(loaded_.config, pipeline_->threads());
     if (const auto started = pipeline_->start(); !started) {
       // Threads that did start must end before what they use does.
@@ -112,6 +109,7 @@ class Server {
       return fail(started.error());
     }
     log_start();
+    attributes_->start();
     wait_for_stop();
     return drain();
   }
@@ -120,6 +118,22 @@ class Server {
   static int fail(const std::string& sentence, int exit_code = exit_failed) {
     log::error(sentence);
     return exit_code;
+  }
+
+  // Attributes are in force before the first record.
+  void prepare_reloads() {
+    if (loaded_.config.journal.enabled) {
+      auto files = PosixFileSystem::open(loaded_.config.journal.directory);
+      if (files) attribute_files_ = std::move(*files);
+    }
+    attributes_ = std::make_unique<AttributeKeeper>(
+        [options = postgres_options(loaded_.config)] {
+          return std::make_unique<PgDatabase>(options, "wellhead/attributes");
+        },
+        attribute_files_.get());
+    attributes_->adopt(adoptions(loaded_, loaded_, file_attributes_));
+    file_attributes_.clear();
+    reloader_ = std::make_unique<Reloader>(loaded_, *attributes_);
   }
 
   void log_start() const {
@@ -150,20 +164,11 @@ class Server {
     }
   }
 
-  // The old configuration stays in force unless the new one is right as a whole.
+  // The level changes with any configuration that is right; for the rest see Reloader.
   void reload() {
-    const auto fresh = load_config(flags_.sources());
-    if (!fresh) {
-      for (const std::string& error : fresh.error()) log::error(error);
-      return log::error(
-          "The configuration was not reloaded because of the mistakes above; the old one stays in force.");
-    }
-    loaded_.config.log_level = fresh->config.log_level;
-    log::set_level(level_from(loaded_.config.log_level));
-    const std::string waiting = changed_keys(loaded_.config, fresh->config);
-    log::info("Reloaded the configuration", {{"log_level", loaded_.config.log_level}});
-    if (!waiting.empty())
-      log::warning("Some keys that changed take effect only after a restart", {{"keys", waiting}});
+    auto fresh = load_config(flags_.sources());
+    if (fresh) log::set_level(level_from(fresh->config.log_level));
+    reloader_->reload(std::move(fresh));
   }
 
   int drain() {
@@ -219,11 +224,16 @@ class Server {
   }
 
   LoadedConfig loaded_;
+  AttributesTables file_attributes_;  // until they are in force
   ConfigFlags flags_;
   UniqueFd signals_;
   steady_clock::time_point born_;
   SystemClock clock_;
   std::unique_ptr<NodeJournal> journal_;  // null: without one
+  // Where attributes are saved; null: nowhere.
+  std::unique_ptr<PosixFileSystem> attribute_files_;
+  std::unique_ptr<AttributeKeeper> attributes_;
+  std::unique_ptr<Reloader> reloader_;
   std::unique_ptr<Pipeline> pipeline_;
 };
 
@@ -231,7 +241,12 @@ int serve(const ConfigFlags& flags) {
   const steady_clock::time_point born = steady_clock::now();
   std::optional<LoadedConfig> loaded = flags.load();
   if (!loaded) return exit_config;
-  return Server(std::move(*loaded), flags, block_signals(), born).run();
+  auto attributes = read_attributes_files(*loaded);
+  if (!attributes) {
+    for (const std::string& mistake : attributes.error()) std::cerr << mistake << '\n';
+    return exit_config;
+  }
+  return Server(std::move(*loaded), std::move(*attributes), flags, block_signals(), born).run();
 }
 
 }  // namespace
@@ -243,9 +258,10 @@ void add_serve_command(CLI::App& app, const CommandChosen& chosen) {
   command->footer(
       "TERM or INT: takes nothing new, commits and answers what was taken, exits 0 within "
       "server.drain_timeout.\n"
-      "A second one exits at once with 143. HUP reloads log.level, and lets a journal that failed take "
-      "records "
-      "again.\n"
+      "A second one exits at once with 143. HUP reads the configuration again and puts log.level, the rules "
+      "of\n"
+      "streams and the attributes of devices into force where nothing else changed, and lets a journal that "
+      "failed\ntake records again.\n"
       "The database is given by database.url or database.url_file in the file, WELLHEAD_DATABASE_URL, "
       "DATABASE_URL or "
       "the PG… variables; secrets are never flags.");
