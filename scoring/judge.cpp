@@ -37,6 +37,8 @@ constexpr float deviations_known_after = 8;
 constexpr float usual_kept = 0.99F;
 constexpr float usual_growth = 8;
 
+constexpr std::uint32_t all_lanes = (1U << group_fields) - 1;
+
 using lanes::absolute;
 using lanes::all;
 using lanes::choose;
@@ -110,38 +112,32 @@ struct Sight {
 }
 
 // Gives the lanes that are stuck.
-[[gnu::always_inline]] inline Mask learn_runs(FieldGroup& group, const Sight& sight, Mask equal_last,
+[[gnu::always_inline]] inline Mask learn_runs(FieldGroup& group, Mask equal,
                                               const JudgeLimits& limits) noexcept {
-  const Mask equal = sight.present & equal_last;
-  const Mask changed = sight.present & ~equal_last;
   const Floats same = load(group.same);
   const Floats usual = load(group.usual);
   const Floats changes = load(group.changes);
-  const Floats run = choose(changed, all(0.0F), choose(equal, smaller(same + 1.0F, all(readings_max)), same));
+  const Floats run = choose(equal, smaller(same + 1.0F, all(readings_max)), all(0.0F));
   // A run that ended makes runs of its length usual, but a sensor that was stuck once not all at once.
   const Floats ended = smaller(same, 2.0F * usual + usual_growth);
   store(group.same, run);
-  store(group.usual, choose(changed, larger(ended, usual * usual_kept), usual));
-  store(group.changes, choose(changed, smaller(changes + 1.0F, all(readings_max)), changes));
+  store(group.usual, choose(equal, usual, larger(ended, usual * usual_kept)));
+  store(group.changes, choose(equal, changes, smaller(changes + 1.0F, all(readings_max))));
   return equal & (changes >= stuck_changes_min) & (run >= limits.stuck_after) & (run >= stuck_factor * usual);
 }
 
 [[gnu::always_inline]] inline void learn_moments(FieldGroup& group, const Sight& sight, Mask repeated,
-                                                 Mask accepted, Doubles weight) noexcept {
+                                                 Doubles weight) noexcept {
   const Floats anomalous_limit = choose(repeated, all(repeated_limit), all(first_limit));
   const Floats deviations = choose(sight.over, anomalous_limit, sight.threshold);
   const Doubles limit =
       choose(sight.known, widen(deviations * sight.standard_deviation), all(4 * judged_value_max));
   const Doubles bounded = larger(smaller(sight.deviation, limit), all(0.0) - limit);
-  const Doubles mean_before = load(group.mean);
-  const Doubles variance_before = load(group.variance);
-  Doubles mean = mean_before;
-  Doubles variance = variance_before;
+  Doubles mean = load(group.mean);
+  Doubles variance = load(group.variance);
   learn_deviation(mean, variance, bounded, weight, all(1.0));
-  // What lasted is the new level; how much the field varies is taken to be as it was.
-  mean = choose(accepted, mean_before + sight.deviation, mean);
-  store(group.mean, choose(sight.present, mean, mean_before));
-  store(group.variance, choose(sight.present & ~accepted, variance, variance_before));
+  store(group.mean, mean);
+  store(group.variance, variance);
 }
 
 [[gnu::always_inline]] inline Mask learn_caution(FieldGroup& group, const Sight& sight, float up,
@@ -152,6 +148,72 @@ struct Sight {
   const Floats caution = choose(sight.present & ~sight.warming_up, bounded, before);
   store(group.caution, caution);
   return caution > 1.0F;
+}
+
+// What lasted is the new level; how much the field varies is taken to be as it was.
+[[gnu::noinline]] void accept(FieldGroup& group, const FieldGroup& before, std::uint32_t accepted,
+                              const GroupReading& reading) noexcept {
+  for (std::uint32_t lane = 0; lane < group_fields; ++lane) {
+    if ((accepted >> lane & 1U) == 0) continue;
+    group.mean[lane] = reading.value[lane] - group.anchor[lane];
+    group.variance[lane] = before.variance[lane];
+    group.streak[lane] = 0;
+    group.count[lane] = accepted_count;
+  }
+}
+
+template <typename Number>
+void keep_missing(Number (&lanes)[group_fields], const Number (&before)[group_fields],
+                  Mask present) noexcept {
+  store(lanes, choose(present, load(lanes), load(before)));
+}
+
+// Lanes without a reading learn nothing.
+[[gnu::noinline]] void keep_missing(FieldGroup& group, const FieldGroup& before, Mask present) noexcept {
+  keep_missing(group.anchor, before.anchor, present);
+  keep_missing(group.mean, before.mean, present);
+  keep_missing(group.variance, before.variance, present);
+  keep_missing(group.last, before.last, present);
+  keep_missing(group.tail_start, before.tail_start, present);
+  keep_missing(group.tail_excess, before.tail_excess, present);
+  keep_missing(group.caution, before.caution, present);
+  keep_missing(group.count, before.count, present);
+  keep_missing(group.streak, before.streak, present);
+  keep_missing(group.same, before.same, present);
+  keep_missing(group.usual, before.usual, present);
+  keep_missing(group.changes, before.changes, present);
+}
+
+// Learns in all lanes, and gives the verdict on those that have a reading.
+[[gnu::always_inline]] inline GroupVerdict learn(FieldGroup& group, const Sight& sight,
+                                                 const GroupRates& rates, const JudgeLimits& limits,
+                                                 float seconds, std::uint32_t cautious_fields,
+                                                 std::uint32_t& accepted) noexcept {
+  const Doubles last = load(group.last);
+  const Floats change = absolute(narrow(sight.value - last));
+  const float change_seconds = seconds > 0 ? seconds : std::numeric_limits<float>::infinity();
+  const Mask quick = sight.present & (change > load(rates.rate_max) * change_seconds);
+
+  const Floats streak_before = load(group.streak);
+  const Mask repeated = sight.over & (streak_before > 0);
+  const Floats streak = choose(sight.over, streak_before + 1.0F, larger(streak_before - 1.0F, all(0.0F)));
+  const Floats count = smaller(load(group.count) + 1.0F, all(readings_max));
+  const Doubles inverse_count = all(1.0) / widen(count);
+  accepted = lanes::bits_of(streak >= limits.patience);
+
+  learn_tail(group, sight, sight.known & ~repeated, narrow(inverse_count));
+  learn_moments(group, sight, repeated, larger(inverse_count, all(limits.weight_min)));
+  const Mask stuck = sight.present & learn_runs(group, lanes::equal(sight.value, last), limits);
+  store(group.streak, streak);
+  store(group.count, count);
+  store(group.last, sight.value);
+  GroupVerdict verdict{lanes::bits_of(sight.over), lanes::bits_of(sight.inconsistent), lanes::bits_of(stuck),
+                       lanes::bits_of(quick),      lanes::bits_of(sight.warming_up),   0};
+  // Most devices are at 1, and stay there.
+  if (cautious_fields != 0 || verdict.anomalous != 0)
+    verdict.cautious =
+        lanes::bits_of(learn_caution(group, sight, limits.caution_up, limits.caution_down[cautious_fields]));
+  return verdict;
 }
 
 }  // namespace
@@ -177,36 +239,26 @@ JudgeLimits::JudgeLimits(const ScoringConfig& config, std::uint32_t fields)
 GroupVerdict judge_and_learn(FieldGroup& group, const GroupReading& reading, const GroupRates& rates,
                              const JudgeLimits& limits, float seconds, std::uint32_t had_last,
                              std::uint32_t cautious_fields) noexcept {
-  const Floats count = load(group.count);
-  const Doubles value = load(reading.value);
-  const Mask first = (count == 0) & lanes::within(value, all(judged_value_max));
-  const Doubles anchor = choose(first, value, load(group.anchor));
-  store(group.anchor, anchor);
+  Doubles anchor = load(group.anchor);
+  const Mask first = load(group.count) == 0;
+  if (lanes::bits_of(first) != 0) [[unlikely]] {
+    const Doubles value = load(reading.value);
+    anchor = choose(first & lanes::within(value, all(judged_value_max)), value, anchor);
+    store(group.anchor, anchor);
+  }
   const Sight sight = look(group, anchor, reading, limits);
-
-  const Doubles last = load(group.last);
-  const Floats change = absolute(narrow(sight.value - last));
-  const float change_seconds = seconds > 0 ? seconds : std::numeric_limits<float>::infinity();
-  const Mask quick = sight.present & (change > load(rates.rate_max) * change_seconds);
-
-  const Floats streak_before = load(group.streak);
-  const Mask repeated = sight.over & (streak_before > 0);
-  const Floats streak = choose(sight.over, streak_before + 1.0F, larger(streak_before - 1.0F, all(0.0F)));
-  const Mask accepted = streak >= limits.patience;
-  const Floats count_next = smaller(count + 1.0F, all(readings_max));
-  const Doubles inverse_count = all(1.0) / widen(count_next);
-
-  learn_tail(group, sight, sight.present & sight.known & ~repeated, narrow(inverse_count));
-  learn_moments(group, sight, repeated, accepted, larger(inverse_count, all(limits.weight_min)));
-  const Mask cautious = learn_caution(group, sight, limits.caution_up, limits.caution_down[cautious_fields]);
-  const Mask stuck = learn_runs(group, sight, lanes::equal(sight.value, last) & (count > 0), limits);
-  const Floats streak_after = choose(accepted, all(0.0F), streak);
-  const Floats count_after = choose(accepted, all(accepted_count), count_next);
-  store(group.streak, choose(sight.present, streak_after, streak_before));
-  store(group.count, choose(sight.present, count_after, count));
-  store(group.last, choose(sight.present, sight.value, last));
-  return {lanes::bits_of(sight.over),       lanes::bits_of(sight.inconsistent), lanes::bits_of(stuck),
-          lanes::bits_of(quick) & had_last, lanes::bits_of(sight.warming_up),   lanes::bits_of(cautious)};
+  std::uint32_t accepted = 0;
+  const auto learn_all = [&] {
+    GroupVerdict verdict = learn(group, sight, rates, limits, seconds, cautious_fields, accepted);
+    verdict.quick &= had_last;
+    return verdict;
+  };
+  if (lanes::bits_of(sight.present) == all_lanes && lanes::bits_of(sight.over) == 0) return learn_all();
+  const FieldGroup before = group;
+  GroupVerdict verdict = learn_all();
+  if (accepted != 0) accept(group, before, accepted, reading);
+  keep_missing(group, before, sight.present);
+  return verdict;
 }
 
 GroupVerdict judge(const FieldGroup& group, const GroupReading& reading, const JudgeLimits& limits) noexcept {

@@ -93,12 +93,12 @@ inline Doubles widen(Floats floats) noexcept {
 
 // By bits: as a condition of vectors a mask would be compared with zero again, which SSE2 cannot for doubles.
 inline Floats choose(Mask mask, Floats yes, Floats no) noexcept {
-  return reinterpret_cast<Floats>((mask & reinterpret_cast<Mask>(yes)) |
-                                  (~mask & reinterpret_cast<Mask>(no)));
+  const auto other = reinterpret_cast<Mask>(no);
+  return reinterpret_cast<Floats>(other ^ (mask & (reinterpret_cast<Mask>(yes) ^ other)));
 }
 inline HalfDoubles choose(HalfMask mask, HalfDoubles yes, HalfDoubles no) noexcept {
-  return reinterpret_cast<HalfDoubles>((mask & reinterpret_cast<HalfMask>(yes)) |
-                                       (~mask & reinterpret_cast<HalfMask>(no)));
+  const auto other = reinterpret_cast<HalfMask>(no);
+  return reinterpret_cast<HalfDoubles>(other ^ (mask & (reinterpret_cast<HalfMask>(yes) ^ other)));
 }
 inline Doubles choose(Mask mask, Doubles yes, Doubles no) noexcept {
   return {choose(detail::low(mask), yes.low, no.low), choose(detail::high(mask), yes.high, no.high)};
