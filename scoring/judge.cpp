@@ -151,15 +151,14 @@ struct Sight {
 }
 
 // What lasted is the new level; how much the field varies is taken to be as it was.
-[[gnu::noinline]] void accept(FieldGroup& group, const FieldGroup& before, std::uint32_t accepted,
-                              const GroupReading& reading) noexcept {
-  for (std::uint32_t lane = 0; lane < group_fields; ++lane) {
-    if ((accepted >> lane & 1U) == 0) continue;
-    group.mean[lane] = reading.value[lane] - group.anchor[lane];
-    group.variance[lane] = before.variance[lane];
-    group.streak[lane] = 0;
-    group.count[lane] = accepted_count;
-  }
+void accept_lasting(FieldGroup& group, const FieldGroup& before, const Sight& sight,
+                    const JudgeLimits& limits) noexcept {
+  const Mask accepted = load(group.streak) >= limits.patience;
+  if (lanes::bits_of(accepted) == 0) return;
+  store(group.mean, choose(accepted, load(before.mean) + sight.deviation, load(group.mean)));
+  store(group.variance, choose(accepted, load(before.variance), load(group.variance)));
+  store(group.streak, choose(accepted, all(0.0F), load(group.streak)));
+  store(group.count, choose(accepted, all(accepted_count), load(group.count)));
 }
 
 template <typename Number>
@@ -169,7 +168,7 @@ void keep_missing(Number (&lanes)[group_fields], const Number (&before)[group_fi
 }
 
 // Lanes without a reading learn nothing.
-[[gnu::noinline]] void keep_missing(FieldGroup& group, const FieldGroup& before, Mask present) noexcept {
+void keep_missing(FieldGroup& group, const FieldGroup& before, Mask present) noexcept {
   keep_missing(group.anchor, before.anchor, present);
   keep_missing(group.mean, before.mean, present);
   keep_missing(group.variance, before.variance, present);
@@ -187,8 +186,8 @@ void keep_missing(Number (&lanes)[group_fields], const Number (&before)[group_fi
 // Learns in all lanes, and gives the verdict on those that have a reading.
 [[gnu::always_inline]] inline GroupVerdict learn(FieldGroup& group, const Sight& sight,
                                                  const GroupRates& rates, const JudgeLimits& limits,
-                                                 float seconds, std::uint32_t cautious_fields,
-                                                 std::uint32_t& accepted) noexcept {
+                                                 float seconds, std::uint32_t had_last,
+                                                 std::uint32_t cautious_fields) noexcept {
   const Doubles last = load(group.last);
   const Floats change = absolute(narrow(sight.value - last));
   const float change_seconds = seconds > 0 ? seconds : std::numeric_limits<float>::infinity();
@@ -199,7 +198,6 @@ void keep_missing(Number (&lanes)[group_fields], const Number (&before)[group_fi
   const Floats streak = choose(sight.over, streak_before + 1.0F, larger(streak_before - 1.0F, all(0.0F)));
   const Floats count = smaller(load(group.count) + 1.0F, all(readings_max));
   const Doubles inverse_count = all(1.0) / widen(count);
-  accepted = lanes::bits_of(streak >= limits.patience);
 
   learn_tail(group, sight, sight.known & ~repeated, narrow(inverse_count));
   learn_moments(group, sight, repeated, larger(inverse_count, all(limits.weight_min)));
@@ -207,12 +205,24 @@ void keep_missing(Number (&lanes)[group_fields], const Number (&before)[group_fi
   store(group.streak, streak);
   store(group.count, count);
   store(group.last, sight.value);
-  GroupVerdict verdict{lanes::bits_of(sight.over), lanes::bits_of(sight.inconsistent), lanes::bits_of(stuck),
-                       lanes::bits_of(quick),      lanes::bits_of(sight.warming_up),   0};
+  GroupVerdict verdict{
+      lanes::bits_of(sight.over),       lanes::bits_of(sight.inconsistent), lanes::bits_of(stuck),
+      lanes::bits_of(quick) & had_last, lanes::bits_of(sight.warming_up),   0};
   // Most devices are at 1, and stay there.
   if (cautious_fields != 0 || verdict.anomalous != 0)
     verdict.cautious =
         lanes::bits_of(learn_caution(group, sight, limits.caution_up, limits.caution_down[cautious_fields]));
+  return verdict;
+}
+
+// For readings of which some are missing or anomalous.
+[[gnu::noinline]] GroupVerdict learn_some(FieldGroup& group, const Sight& sight, const GroupRates& rates,
+                                          const JudgeLimits& limits, float seconds, std::uint32_t had_last,
+                                          std::uint32_t cautious_fields) noexcept {
+  const FieldGroup before = group;
+  const GroupVerdict verdict = learn(group, sight, rates, limits, seconds, had_last, cautious_fields);
+  accept_lasting(group, before, sight, limits);
+  keep_missing(group, before, sight.present);
   return verdict;
 }
 
@@ -247,18 +257,9 @@ GroupVerdict judge_and_learn(FieldGroup& group, const GroupReading& reading, con
     store(group.anchor, anchor);
   }
   const Sight sight = look(group, anchor, reading, limits);
-  std::uint32_t accepted = 0;
-  const auto learn_all = [&] {
-    GroupVerdict verdict = learn(group, sight, rates, limits, seconds, cautious_fields, accepted);
-    verdict.quick &= had_last;
-    return verdict;
-  };
-  if (lanes::bits_of(sight.present) == all_lanes && lanes::bits_of(sight.over) == 0) return learn_all();
-  const FieldGroup before = group;
-  GroupVerdict verdict = learn_all();
-  if (accepted != 0) accept(group, before, accepted, reading);
-  keep_missing(group, before, sight.present);
-  return verdict;
+  if (lanes::bits_of(sight.present) == all_lanes && lanes::bits_of(sight.over) == 0)
+    return learn(group, sight, rates, limits, seconds, had_last, cautious_fields);
+  return learn_some(group, sight, rates, limits, seconds, had_last, cautious_fields);
 }
 
 GroupVerdict judge(const FieldGroup& group, const GroupReading& reading, const JudgeLimits& limits) noexcept {

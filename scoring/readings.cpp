@@ -9,9 +9,9 @@ namespace wellhead {
 namespace {
 
 double number_at(const std::byte* at, ColumnType type) noexcept {
+  if (type == ColumnType::real) [[likely]]
+    return static_cast<double>(std::bit_cast<float>(copy_binary::get<std::uint32_t>(at)));
   switch (type) {
-    case ColumnType::real:
-      return static_cast<double>(std::bit_cast<float>(copy_binary::get<std::uint32_t>(at)));
     case ColumnType::double_precision:
       return std::bit_cast<double>(copy_binary::get<std::uint64_t>(at));
     case ColumnType::integer:
