@@ -116,7 +116,13 @@ void encode_state(const Device& device, const StateFields& fields, std::span<std
   writer.put(static_cast<std::uint64_t>(device.learned.clock_was_ahead ? 1 : 0));
   for (std::uint32_t field = 0; field < fields.count; ++field)
     lane_numbers(writer, device.groups()[field / group_fields], field % group_fields);
-  writer.put(checksum_of(state.first(state.size() - device_state_checksum_bytes)));
+  seal_state(state);
+}
+
+void seal_state(std::span<std::byte> state) noexcept {
+  WELLHEAD_ASSERT(state.size() > device_state_checksum_bytes);
+  const std::size_t body_bytes = state.size() - device_state_checksum_bytes;
+  Writer(&state[body_bytes]).put(checksum_of(state.first(body_bytes)));
 }
 
 bool valid_state(std::span<const std::byte> state, const StateFields& fields) noexcept {

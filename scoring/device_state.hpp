@@ -42,6 +42,8 @@ struct StateFields {
 
 // REQUIRES `state` has device_state_bytes(fields.count).
 void encode_state(const Device& device, const StateFields& fields, std::span<std::byte> state) noexcept;
+// Writes the checksum of what is before it. REQUIRES more bytes than that takes.
+void seal_state(std::span<std::byte> state) noexcept;
 // Whether the bytes are a state of these fields.
 [[nodiscard]] bool valid_state(std::span<const std::byte> state, const StateFields& fields) noexcept;
 // REQUIRES valid_state().

@@ -28,10 +28,9 @@ std::uint32_t device_field_of(const Schema& schema) {
 
 // Flags without any of these leave the score at 1, and most rows have none: no bits need counting then.
 constexpr std::uint64_t fields_mask = (std::uint64_t{1} << scored_fields_max) - 1;
-constexpr std::uint64_t costly_flags = fields_mask << quality_missing_shift |
-                                       fields_mask << quality_out_of_range_shift |
-                                       quality_bit(QualityReason::inconsistent) |
-                                       quality_bit(QualityReason::late);
+constexpr std::uint64_t costly_flags =
+    fields_mask << quality_missing_shift | fields_mask << quality_out_of_range_shift |
+    quality_bit(QualityReason::inconsistent) | quality_bit(QualityReason::late);
 static_assert(quality_score(~costly_flags) == 1.0);
 
 constexpr bool has(std::uint64_t flags, QualityReason reason) noexcept {
@@ -183,6 +182,8 @@ Scorer::Scorer(std::span<const SchemaPointer> schemas, ScorerLimits limits, std:
 }
 
 Scorer::~Scorer() = default;
+Scorer::Scorer(Scorer&& other) noexcept = default;
+Scorer& Scorer::operator=(Scorer&& other) noexcept = default;
 
 bool Scorer::scores(std::uint16_t stream) const noexcept {
   return stream < state_->streams.size() && state_->streams[stream] != nullptr;
