@@ -65,6 +65,8 @@ class Scorer {
   // column are passed over.
   Scorer(std::span<const SchemaPointer> schemas, ScorerLimits limits, std::span<StreamScores> stats);
   ~Scorer();
+  Scorer(Scorer&& other) noexcept;
+  Scorer& operator=(Scorer&& other) noexcept;
 
   // Whether rows of the stream have computed columns.
   [[nodiscard]] bool scores(std::uint16_t stream) const noexcept;
