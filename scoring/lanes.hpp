@@ -91,11 +91,17 @@ inline Doubles widen(Floats floats) noexcept {
 #endif
 }
 
+// By bits: as a condition of vectors a mask would be compared with zero again, which SSE2 cannot for doubles.
 inline Floats choose(Mask mask, Floats yes, Floats no) noexcept {
-  return mask ? yes : no;
+  return reinterpret_cast<Floats>((mask & reinterpret_cast<Mask>(yes)) |
+                                  (~mask & reinterpret_cast<Mask>(no)));
+}
+inline HalfDoubles choose(HalfMask mask, HalfDoubles yes, HalfDoubles no) noexcept {
+  return reinterpret_cast<HalfDoubles>((mask & reinterpret_cast<HalfMask>(yes)) |
+                                       (~mask & reinterpret_cast<HalfMask>(no)));
 }
 inline Doubles choose(Mask mask, Doubles yes, Doubles no) noexcept {
-  return {detail::low(mask) ? yes.low : no.low, detail::high(mask) ? yes.high : no.high};
+  return {choose(detail::low(mask), yes.low, no.low), choose(detail::high(mask), yes.high, no.high)};
 }
 // Not a number counts as not smaller, so the right one is taken.
 inline Floats smaller(Floats left, Floats right) noexcept {
@@ -116,8 +122,8 @@ inline Mask equal(Doubles left, Doubles right) noexcept {
 // Whether -limit <= number <= limit; false for what is not a number.
 inline Mask within(Doubles numbers, Doubles limit) noexcept {
   const Doubles negative = all(0.0) - limit;
-  return detail::narrow((numbers.low <= limit.low) & (numbers.low >= negative.low),
-                        (numbers.high <= limit.high) & (numbers.high >= negative.high));
+  return detail::narrow(numbers.low <= limit.low, numbers.high <= limit.high) &
+         detail::narrow(numbers.low >= negative.low, numbers.high >= negative.high);
 }
 inline Floats absolute(Floats floats) noexcept {
   return reinterpret_cast<Floats>(reinterpret_cast<Mask>(floats) & 0x7fffffff);
