@@ -32,15 +32,15 @@ struct alignas(16) FieldGroup {
                                      tail_excess_initial};
   // Factor of the threshold, 1 or more: grows with each anomaly, shrinks with all else.
   float caution[group_fields] = {1, 1, 1, 1};
-  float count[group_fields] = {};    // readings, up to count_max
+  float count[group_fields] = {};    // readings, up to readings_max
   float streak[group_fields] = {};   // anomalous readings less those that were not, 0 or more
   float same[group_fields] = {};     // readings equal to the one before, in a row
   float usual[group_fields] = {};    // how long such runs get
-  float changes[group_fields] = {};  // readings not equal to the one before, up to count_max
+  float changes[group_fields] = {};  // readings not equal to the one before, up to readings_max
 };
 static_assert(sizeof(FieldGroup) == 64 * group_fields, "64 bytes a field: docs/scoring.md states it");
 
 // Exact as a float, and more than any memory.
-inline constexpr float count_max = 1 << 24;
+inline constexpr float readings_max = 1 << 24;
 
 }  // namespace wellhead

@@ -117,12 +117,12 @@ struct Sight {
   const Floats same = load(group.same);
   const Floats usual = load(group.usual);
   const Floats changes = load(group.changes);
-  const Floats run = choose(changed, all(0.0F), choose(equal, smaller(same + 1.0F, all(count_max)), same));
+  const Floats run = choose(changed, all(0.0F), choose(equal, smaller(same + 1.0F, all(readings_max)), same));
   // A run that ended makes runs of its length usual, but a sensor that was stuck once not all at once.
   const Floats ended = smaller(same, 2.0F * usual + usual_growth);
   store(group.same, run);
   store(group.usual, choose(changed, larger(ended, usual * usual_kept), usual));
-  store(group.changes, choose(changed, smaller(changes + 1.0F, all(count_max)), changes));
+  store(group.changes, choose(changed, smaller(changes + 1.0F, all(readings_max)), changes));
   return equal & (changes >= stuck_changes_min) & (run >= limits.stuck_after) & (run >= stuck_factor * usual);
 }
 
@@ -193,7 +193,7 @@ GroupVerdict judge_and_learn(FieldGroup& group, const GroupReading& reading, con
   const Mask repeated = sight.over & (streak_before > 0);
   const Floats streak = choose(sight.over, streak_before + 1.0F, larger(streak_before - 1.0F, all(0.0F)));
   const Mask accepted = streak >= limits.patience;
-  const Floats count_next = smaller(count + 1.0F, all(count_max));
+  const Floats count_next = smaller(count + 1.0F, all(readings_max));
   const Doubles inverse_count = all(1.0) / widen(count_next);
 
   learn_tail(group, sight, sight.present & sight.known & ~repeated, narrow(inverse_count));

@@ -14,6 +14,9 @@ namespace wellhead {
 
 // No value further from zero is judged: squares of larger ones do not fit a float.
 inline constexpr double judged_value_max = 1e18;
+// What follows from it for a variance, and more than the tail's numbers and caution ever are.
+inline constexpr double judged_variance_max = 16 * judged_value_max * judged_value_max;
+inline constexpr float tail_number_max = 1e6F;
 // A field's baseline that is accepted anew after a lasting change is as sure of itself as after so many.
 inline constexpr float accepted_count = 20;
 // An average nearer to zero than so many standard deviations says nothing about consistency.
