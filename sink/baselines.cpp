@@ -67,10 +67,6 @@ std::string save_statement(std::span<const Saved> saved) {
 
 }  // namespace
 
-bool is_scored(const Schema& schema) noexcept {
-  return std::ranges::any_of(schema.columns(), computed, &ColumnConfig::source);
-}
-
 // Without the settings a table without statistics would be read as a whole for some devices. They end with
 // the message, which is a transaction of its own. The number, and not the text, says which device a row is
 // of: the database may hold texts in another encoding.
@@ -107,7 +103,8 @@ std::vector<std::string> BaselineTable::save_statements(std::span<const std::str
     if (kept) saved.push_back({streams[state.device.stream], &state});
   }
   // By the streams' names: their numbers are another node's others.
-  std::ranges::sort(saved, {}, [](const Saved& one) { return std::pair(one.stream, one.state->device.text); });
+  std::ranges::sort(saved, {},
+                    [](const Saved& one) { return std::pair(one.stream, one.state->device.text); });
   std::vector<std::string> statements;
   for (auto first = saved.begin(); first != saved.end();) {
     const auto other_stream = [&](const Saved& one) { return one.stream != first->stream; };

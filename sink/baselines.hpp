@@ -11,7 +11,6 @@
 #include <string_view>
 #include <vector>
 
-#include "codec/schema.hpp"
 #include "scoring/scorer.hpp"
 #include "sink/database.hpp"
 
@@ -25,9 +24,6 @@ inline constexpr std::size_t baselines_per_lookup = 10'000;
 inline constexpr std::size_t baselines_per_save = 500;
 // A device with a longer name has no baseline in the database: an index could not hold it.
 inline constexpr std::size_t baseline_device_bytes_max = 1'024;
-
-// Whether the stream has columns that are computed, and so devices with baselines.
-[[nodiscard]] bool is_scored(const Schema& schema) noexcept;
 
 class BaselineTable {
  public:
