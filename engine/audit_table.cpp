@@ -29,6 +29,11 @@ std::uint64_t count_in(const std::optional<std::string>& text) {
   return number;
 }
 
+void add_name_to(std::string& list, const std::string& column) {
+  if (!list.empty()) list += ", ";
+  list += quote_identifier(column);
+}
+
 std::string day_text(std::int64_t day) {
   return fmt::format("to_timestamp({}::bigint * 86400)", day);
 }
@@ -41,8 +46,8 @@ AuditTable::AuditTable(Database& database, SchemaPointer schema, std::size_t num
       rows_table_(fmt::format("pg_temp.wellhead_audit_rows_{}", number)),
       missing_table_(fmt::format("pg_temp.wellhead_audit_missing_{}", number)) {
   for (const ColumnConfig& column : schema_->columns()) {
-    if (!columns_.empty()) columns_ += ", ";
-    columns_ += quote_identifier(column.name);
+    add_name_to(columns_, column.name);
+    if (!computed(column.source)) add_name_to(compared_, column.name);
     if (column.source == ColumnSource::receive_time) receive_time_ = quote_identifier(column.name);
   }
   device_ = quote_identifier(schema_->config().device_column);
@@ -163,7 +168,7 @@ DatabaseResult<void> AuditTable::compare(const Slice& slice) {
         "SELECT {} AS device, {} AS at, hashtextextended(ROW({})::text, 0) AS content, "
         "hashtextextended(ROW({})::text, 1) AS content_too, count(*) AS copies FROM {} WHERE {} GROUP BY 1, "
         "2, 3, 4",
-        device_, time_, columns_, columns_, table, condition);
+        device_, time_, compared_, compared_, table, condition);
   };
   const auto counts = database_.query(fmt::format(
       "WITH journaled AS ({}), held AS ({}), compared AS MATERIALIZED (SELECT device, at, "
