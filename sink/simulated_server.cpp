@@ -1,6 +1,7 @@
 #include "sink/simulated_server.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <sstream>
 
 #include "base/assert.hpp"
@@ -65,6 +66,25 @@ std::vector<std::string> tuples_of(const std::string& stream) {
   return tuples;
 }
 
+// The elements of the array literals of a statement; the tests' texts need no quoting.
+std::vector<std::vector<std::string>> arrays_of(const std::string& text) {
+  std::vector<std::vector<std::string>> arrays;
+  for (std::size_t at = text.find("'{"); at != std::string::npos; at = text.find("'{", at + 1)) {
+    std::istringstream elements(text.substr(at + 2, text.find("}'", at) - at - 2));
+    auto& array = arrays.emplace_back();
+    for (std::string element; std::getline(elements, element, ',');) {
+      std::erase(element, '"');
+      array.push_back(element);
+    }
+  }
+  return arrays;
+}
+
+std::string literal_behind(const std::string& text, std::string_view marker) {
+  const std::size_t at = text.find(marker) + marker.size();
+  return text.substr(at, text.find('\'', at) - at);
+}
+
 }  // namespace
 
 std::vector<std::string> ServerState::rows() const {
@@ -100,6 +120,33 @@ DatabaseRows SimulatedServer::select_progress(const std::string& text) const {
     const LaneId lane = lane_in(tuple);
     rows.push_back({std::to_string(lane.epoch), std::to_string(lane.reactor), std::to_string(lane.shard),
                     std::to_string(working_.progress.at(lane))});
+  }
+  return rows;
+}
+
+DatabaseResult<void> SimulatedServer::save_baselines(const std::string& text) {
+  WELLHEAD_ASSERT(in_transaction_);
+  ++baseline_saves;
+  if (refuses_baselines) return std::unexpected(DatabaseError{"22021", "refused", ""});
+  const std::string stream = literal_behind(text, "SELECT '");
+  const auto arrays = arrays_of(text);
+  WELLHEAD_ASSERT(arrays.size() == 2 && arrays[0].size() == arrays[1].size());
+  // In order, or two nodes could deadlock; each once, or the real statement would fail.
+  WELLHEAD_ASSERT(std::ranges::adjacent_find(arrays[0], std::greater_equal()) == arrays[0].end());
+  for (std::size_t row = 0; row < arrays[0].size(); ++row)
+    working_.baselines[{stream, arrays[0][row]}] = arrays[1][row];
+  return {};
+}
+
+DatabaseRows SimulatedServer::select_baselines(const std::string& text) {
+  WELLHEAD_ASSERT(!in_transaction_);
+  ++baseline_lookups;
+  DatabaseRows rows;
+  const std::string stream = literal_behind(text, "baseline.stream = '");
+  const auto devices = arrays_of(text).front();
+  for (std::size_t number = 0; number < devices.size(); ++number) {
+    const auto found = committed.baselines.find({stream, devices[number]});
+    if (found != committed.baselines.end()) rows.push_back({std::to_string(number + 1), found->second});
   }
   return rows;
 }
@@ -196,6 +243,8 @@ DatabaseResult<void> SimulatedServer::statement(const std::string& text) {
     insert_progress(text);
   } else if (is("DELETE FROM wellhead_progress")) {
     delete_progress(text);
+  } else if (is("INSERT INTO wellhead_device_baselines")) {
+    return save_baselines(text);
   } else if (is("SET LOCAL synchronous_commit = on")) {
     synchronous_here_ = true;
   } else {
@@ -248,6 +297,13 @@ DatabaseRows SimulatedServer::columns_of(std::string_view query) const {
       rows.push_back({name, some_type, "t", "f", "f", "t"});
     return rows;
   }
+  if (query.find("'wellhead_device_baselines'") != std::string_view::npos) {
+    if (!has_baselines) return {};
+    DatabaseRows rows;
+    for (const char* name : {"stream", "device_id", "state", "saved_at"})
+      rows.push_back({name, some_type, "t", "f", "f", "t"});
+    return rows;
+  }
   DatabaseRows rows;
   for (const SchemaPointer& schema : schemas_) {
     if (query.find(sql_literal(schema->quoted_table())) == std::string_view::npos) continue;
@@ -267,6 +323,8 @@ DatabaseResult<DatabaseRows> SimulatedServer::query(std::string_view statements)
     for (const std::string& text : split(statements)) {
       if (text.ends_with("FOR UPDATE"))
         rows = select_progress(text);
+      else if (text.starts_with("SELECT wanted.number"))
+        rows = select_baselines(text);
       else if (auto done = statement(text); !done)
         return std::unexpected(done.error());
     }

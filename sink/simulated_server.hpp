@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "codec/schema.hpp"
@@ -19,6 +20,7 @@ namespace wellhead::test {
 struct ServerState {
   std::map<std::string, std::vector<std::string>> tables;  // rows as COPY tuples, by quoted table name
   std::map<LaneId, std::uint64_t> progress;
+  std::map<std::pair<std::string, std::string>, std::string> baselines;  // by stream and device, hexadecimal
 
   // Rows of all tables, sorted.
   [[nodiscard]] std::vector<std::string> rows() const;
@@ -56,6 +58,10 @@ class SimulatedServer final : public Database {
   // Breaks the connection in the call of this number, counted from 0 over the object's life; -1: never.
   int break_at = -1;
   bool break_after_effect = false;
+  bool has_baselines = true;       // the table is there
+  bool refuses_baselines = false;  // of any device, as data
+  int baseline_lookups = 0;
+  int baseline_saves = 0;  // statements
   int calls = 0;
   int copies = 0;
   ServerState& committed;
@@ -86,6 +92,8 @@ class SimulatedServer final : public Database {
   void insert_progress(const std::string& text);
   void delete_progress(const std::string& text);
   [[nodiscard]] DatabaseRows select_progress(const std::string& text) const;
+  [[nodiscard]] DatabaseResult<void> save_baselines(const std::string& text);
+  [[nodiscard]] DatabaseRows select_baselines(const std::string& text);
   void commit();
 
   std::vector<SchemaPointer> schemas_;

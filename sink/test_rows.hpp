@@ -42,6 +42,11 @@ class Tuple {
     return *this;
   }
   Tuple& bigint(std::int64_t value) { return put(std::int32_t{8}).raw(static_cast<std::uint64_t>(value)); }
+  Tuple& boolean(bool value) {
+    put(std::int32_t{1});
+    bytes_ += static_cast<char>(value);
+    return *this;
+  }
   Tuple& timestamptz(std::int64_t value) { return bigint(value); }
   Tuple& real(float value) {
     std::uint32_t bits;
@@ -110,6 +115,26 @@ inline void add_diagnostic(Batch& batch, std::int64_t id, std::string_view well,
   tuple.bigint(id).text(well).timestamptz(time_us).text(severity).text("gas lock").real(0.75F);
   tuple.jsonb(R"({"source": "rules"})");
   add_row(batch, diagnostic_stream, well, time_us, tuple);
+}
+
+// A stream of one scored field, with all computed columns; its only one.
+inline std::vector<SchemaPointer> scored_schemas() {
+  StreamConfig config{.name = "scored", .table = "scored", .device_column = "device", .time_column = "time"};
+  config.columns = {{.name = "time", .type = ColumnType::timestamptz},
+                    {.name = "device", .type = ColumnType::text},
+                    {.name = "value", .scored = true, .primary = true},
+                    {.name = "score", .type = ColumnType::real, .source = ColumnSource::quality_score},
+                    {.name = "odd", .type = ColumnType::boolean, .source = ColumnSource::anomaly},
+                    {.name = "flags", .type = ColumnType::bigint, .source = ColumnSource::quality_flags}};
+  auto compiled = Schema::compile(std::move(config), 0);
+  WELLHEAD_ASSERT(compiled.has_value());
+  return {*compiled};
+}
+
+inline void add_scored(Batch& batch, std::string_view device, std::int64_t time_us, float value) {
+  Tuple tuple;
+  tuple.timestamptz(time_us).text(device).real(value).real(1).boolean(false).bigint(0);
+  add_row(batch, 0, device, time_us, tuple);
 }
 
 }  // namespace wellhead::test
