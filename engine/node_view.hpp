@@ -10,6 +10,7 @@
 #include "journal/ledger_stripes.hpp"
 #include "net/intake.hpp"
 #include "net/reactor_stats.hpp"
+#include "scoring/scorer.hpp"
 #include "sink/shard.hpp"
 
 namespace wellhead {
@@ -28,6 +29,12 @@ struct ShardReading {
   // Batches of its lanes, over all reactors and epochs: durable and not committed, committed and not flushed.
   std::uint64_t lag_batches = 0;
   std::uint64_t unflushed_batches = 0;
+};
+
+// How the readings of a stream were judged.
+struct QualityReading {
+  std::string stream;
+  std::vector<const StreamScores*> scores;  // of each shard
 };
 
 struct JournalWriterReading {
@@ -56,6 +63,8 @@ class NodeView {
   [[nodiscard]] virtual std::vector<ShardReading> shards() const = 0;
   // None where the node runs without a journal.
   [[nodiscard]] virtual std::optional<JournalReading> journal() const = 0;
+  // Of the streams with computed columns; empty where nothing is scored.
+  [[nodiscard]] virtual std::vector<QualityReading> quality() const = 0;
   // True once every listener is served.
   [[nodiscard]] virtual bool started() const = 0;
   // True from the first TERM on.

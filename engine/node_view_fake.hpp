@@ -9,12 +9,14 @@ struct FakeNode final : NodeView {
   std::vector<ReactorReading> reactor_readings;
   std::vector<ShardReading> shard_readings;
   std::optional<JournalReading> journal_reading;
+  std::vector<QualityReading> quality_readings;
   bool is_started = true;
   bool is_stopping = false;
 
   [[nodiscard]] std::vector<ReactorReading> reactors() const override { return reactor_readings; }
   [[nodiscard]] std::vector<ShardReading> shards() const override { return shard_readings; }
   [[nodiscard]] std::optional<JournalReading> journal() const override { return journal_reading; }
+  [[nodiscard]] std::vector<QualityReading> quality() const override { return quality_readings; }
   [[nodiscard]] bool started() const override { return is_started; }
   [[nodiscard]] bool stopping() const override { return is_stopping; }
 };
