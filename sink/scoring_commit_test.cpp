@@ -238,8 +238,37 @@ TEST(ScoringCommitTest, is_blocked_with_a_sentence_where_the_table_of_baselines_
   EXPECT_TRUE(plain.prepare());
 }
 
+// Rows of an earlier run, whose stream had the same name and other columns, are scored; what they teach is
+// not saved, since it would stand under the name of today's.
+TEST(ScoringCommitTest, saves_nothing_of_streams_that_only_the_journal_has) {
+  std::vector<SchemaPointer> schemas = test::scored_schemas();
+  schemas.push_back(*Schema::compile(schemas.front()->config(), 1));
+  auto owned = std::make_unique<SimulatedServer>(schemas);
+  SimulatedServer& server = *owned;
+  std::vector<StreamScores> scores(schemas.size());
+  CommitterSetup setup{
+      .streams = schemas, .streams_in_use = 1, .owner = {.journal_id = "journal", .node_id = "node"}};
+  setup.scorer = std::make_unique<Scorer>(schemas, ScorerLimits{}, scores);
+  PostgresCommitter committer(std::move(owned), std::move(setup));
+  std::vector<LaneProgress> progress{{lane, 0}};
+  ShardState state{};
+  std::string problem;
+  ASSERT_TRUE(committer.prepare(progress, not_stopping, state, problem)) << problem;
+  auto batch = test::make_batch();
+  test::add_scored(*batch, "todays", test::base_time_us, 1, 0);
+  test::add_scored(*batch, "earlier", test::base_time_us, 1, 1);
+  const std::vector<LaneMove> moves{{lane, 0, 1}};
+  const std::vector<Batch*> batches{batch.get()};
+  ASSERT_EQ(committer.commit({batches, moves, false}, not_stopping).outcome, FlushOutcome::committed);
+  committer.finish(steady_clock::now() + std::chrono::minutes(1), not_stopping);
+  EXPECT_EQ(scores[1].rows.value(), 1U);
+  EXPECT_EQ(server.committed.baselines.size(), 1U);
+  EXPECT_TRUE(server.committed.baselines.contains({"scored", "todays"}));
+}
+
 TEST(ScoringCommitTest, passes_over_streams_without_computed_columns) {
-  const std::vector<SchemaPointer> schemas = test::shipped_schemas();
+  const std::vector<SchemaPointer> schemas{
+      *Schema::compile(test::shipped_schemas()[test::diagnostic_stream]->config(), 0)};
   const auto store = std::make_shared<test::ServerStore>();
   auto owned = std::make_unique<SimulatedServer>(schemas, store);
   SimulatedServer& server = *owned;
@@ -253,7 +282,9 @@ TEST(ScoringCommitTest, passes_over_streams_without_computed_columns) {
   std::string problem;
   ASSERT_TRUE(committer.prepare(progress, not_stopping, state, problem)) << problem;
   auto batch = test::make_batch();
-  test::add_diagnostic(*batch, 1, "well", test::base_time_us);
+  test::Tuple tuple;
+  tuple.bigint(1).text("well").timestamptz(test::base_time_us).text("info").null().null().null();
+  test::add_row(*batch, 0, "well", test::base_time_us, tuple);
   const std::vector<LaneMove> moves{{lane, 0, 1}};
   const std::vector<Batch*> batches{batch.get()};
   EXPECT_EQ(committer.commit({batches, moves, false}, not_stopping).outcome, FlushOutcome::committed);

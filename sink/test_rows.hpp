@@ -54,6 +54,8 @@ class Tuple {
     return put(std::int32_t{4}).raw(bits);
   }
   Tuple& jsonb(std::string_view value) { return text("\x01" + std::string(value)); }
+  // The computed columns as the decoder leaves them: a perfect reading's.
+  Tuple& unscored() { return real(1).boolean(false).bigint(0); }
   [[nodiscard]] std::string bytes() const { return Tuple().raw(fields_).bytes_ + bytes_; }
 
  private:
@@ -97,7 +99,7 @@ inline void add_telemetry(Batch& batch, std::string_view device, std::int64_t ti
   Tuple tuple;
   tuple.timestamptz(time_us).text(device).real(61.5F).real(0.25F).real(pressure).real(900).real(50).real(
       3500);
-  tuple.real(1900).null().timestamptz(time_us + 1'000'000).text("scada");
+  tuple.real(1900).null().timestamptz(time_us + 1'000'000).text("scada").unscored();
   add_row(batch, telemetry_stream, device, time_us, tuple);
 }
 
@@ -105,7 +107,7 @@ inline void add_esp(Batch& batch, std::int64_t id, std::string_view well, std::i
   Tuple tuple;
   tuple.bigint(id).text(well).timestamptz(time_us).real(1000).real(2000).real(50).real(200).real(0.3F).real(
       60);
-  tuple.real(300).timestamptz(time_us + 1'000'000).text("scada");
+  tuple.real(300).timestamptz(time_us + 1'000'000).text("scada").unscored();
   add_row(batch, esp_stream, well, time_us, tuple);
 }
 
@@ -131,10 +133,11 @@ inline std::vector<SchemaPointer> scored_schemas() {
   return {*compiled};
 }
 
-inline void add_scored(Batch& batch, std::string_view device, std::int64_t time_us, float value) {
+inline void add_scored(Batch& batch, std::string_view device, std::int64_t time_us, float value,
+                       std::uint16_t stream = 0) {
   Tuple tuple;
-  tuple.timestamptz(time_us).text(device).real(value).real(1).boolean(false).bigint(0);
-  add_row(batch, 0, device, time_us, tuple);
+  tuple.timestamptz(time_us).text(device).real(value).unscored();
+  add_row(batch, stream, device, time_us, tuple);
 }
 
 }  // namespace wellhead::test
