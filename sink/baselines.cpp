@@ -67,9 +67,9 @@ std::string save_statement(std::span<const Saved> saved) {
 
 }  // namespace
 
-// Without the settings a table without statistics would be read as a whole for some devices. They end with
-// the message, which is a transaction of its own. The number, and not the text, says which device a row is
-// of: the database may hold texts in another encoding.
+// Without the settings, a table without statistics is read as a whole for a few devices. They end with the
+// message, which is a transaction of its own. The number, and not the text, says which device a row is of:
+// the database may hold texts in another encoding.
 std::string BaselineTable::select_statement(std::string_view stream, std::span<const DeviceName> devices) {
   WELLHEAD_ASSERT(!devices.empty() && devices.size() <= baselines_per_lookup);
   std::string elements;
