@@ -29,6 +29,11 @@ std::uint64_t count_in(const std::optional<std::string>& text) {
   return number;
 }
 
+void add_name_to(std::string& list, const std::string& column) {
+  if (!list.empty()) list += ", ";
+  list += quote_identifier(column);
+}
+
 std::string day_text(std::int64_t day) {
   return fmt::format("to_timestamp({}::bigint * 86400)", day);
 }
@@ -41,9 +46,8 @@ AuditTable::AuditTable(Database& database, SchemaPointer schema, std::size_t num
       rows_table_(fmt::format("pg_temp.wellhead_audit_rows_{}", number)),
       missing_table_(fmt::format("pg_temp.wellhead_audit_missing_{}", number)) {
   for (const ColumnConfig& column : schema_->columns()) {
-    const std::string name = (columns_.empty() ? "" : ", ") + quote_identifier(column.name);
-    columns_ += name;
-    if (!computed(column.source)) compared_ += name;
+    add_name_to(columns_, column.name);
+    if (!computed(column.source)) add_name_to(compared_, column.name);
     if (column.source == ColumnSource::receive_time) receive_time_ = quote_identifier(column.name);
   }
   device_ = quote_identifier(schema_->config().device_column);

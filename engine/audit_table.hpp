@@ -2,7 +2,8 @@
 // compared there, as multisets over the stream's columns.
 //
 // Rows are compared by device, time and a 128-bit hash of their text form, so that jsonb, NaN and any other
-// type compare as they print. Both sides are read in the transaction's one snapshot.
+// type compare as they print. Both sides are read in the transaction's one snapshot. Computed columns are
+// left out: the journal has of them what the decoder left room with, the table what the shard made of them.
 #pragma once
 
 #include <cstddef>
@@ -70,7 +71,7 @@ class AuditTable {
   std::string rows_table_;     // of what the journal holds
   std::string missing_table_;  // device, at, copies
   std::string columns_;        // quoted
-  std::string compared_;       // the same without those the shard computes: the journal does not have them
+  std::string compared_;       // those of them that are not computed
   std::string device_;         // quoted
   std::string time_;           // quoted
   std::string receive_time_;   // quoted; empty: none

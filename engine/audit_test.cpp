@@ -170,6 +170,18 @@ TEST_F(AuditTest, ARowWithAnotherValueIsMissing) {
   EXPECT_EQ(telemetry.others, 1U);
 }
 
+TEST_F(AuditTest, ComputedColumnsAreNotCompared) {
+  commit(journal_telemetry("well-7", 4));
+  server_->execute(
+      "UPDATE telemetry SET data_quality_score = 0.25, is_anomaly = true, quality_flags = 512 WHERE "
+      "timestamp >= '2026-01-01 02:00:00Z'");
+  const AuditReport report = audit();
+  EXPECT_TRUE(report.faults().empty());
+  EXPECT_EQ(stream(report, "telemetry").found, 4U);
+  EXPECT_EQ(stream(report, "telemetry").missing, 0U);
+  EXPECT_EQ(stream(report, "telemetry").others, 0U);
+}
+
 TEST_F(AuditTest, CountsCopiesAndNotRows) {
   commit(journal_telemetry("well-7", 10));
   commit(journal_telemetry("well-7", 10));  // a client sent the same again: two copies are right
@@ -198,7 +210,7 @@ TEST_F(AuditTest, ComparesNullsNotANumberAndJson) {
         .real(0)
         .real(0)
         .real(0);
-    reading.null().timestamptz(base_time_us).text("scada").computed();
+    reading.null().timestamptz(base_time_us).text("scada").unscored();
     test::add_row(batch, test::telemetry_stream, "well-9", base_time_us, reading);
   }));
   const AuditReport report = audit();

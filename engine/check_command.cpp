@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <iostream>
 
+#include "codec/scored_columns.hpp"
 #include "engine/attributes.hpp"
 #include "engine/commands.hpp"
 #include "engine/config_check.hpp"
@@ -60,7 +61,9 @@ int check_database(const LoadedConfig& loaded) {
     std::cout << fmt::format("database: cannot be reached: {}\n", connected.error().message);
     return exit_failed;
   }
-  const auto findings = check_catalog(database, loaded.schemas);
+  const auto is_scored = [](const SchemaPointer& schema) { return computed_places(*schema).any(); };
+  const bool scored = loaded.config.scoring.enabled && std::ranges::any_of(loaded.schemas, is_scored);
+  const auto findings = check_catalog(database, loaded.schemas, scored);
   if (!findings) {
     std::cout << fmt::format("database: its catalog cannot be read: {}\n", findings.error().message);
     return exit_failed;

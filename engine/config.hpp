@@ -42,6 +42,12 @@ struct DeadLetterConfig {
   std::uint32_t per_request_max = 1'000;        // rows; 0: none
 };
 
+// How readings are judged; the streams say what is usual.
+struct ScoringSwitches {
+  bool enabled = true;
+  std::uint64_t devices_max = 1'000'000;  // with baselines in memory, all shards together
+};
+
 struct JournalConfig {
   bool enabled = true;
   std::string directory = "/var/lib/wellhead/journal";
@@ -75,6 +81,7 @@ struct Config {
   std::string sink = "postgres";
   DatabaseConfig database;
   DeadLetterConfig dead_letter;
+  ScoringSwitches scoring;
   std::string log_level = "info";
   bool covering_index = false;
 

@@ -149,6 +149,11 @@ constexpr std::array keys_table{
     ConfigKey{.name = "dead_letter.per_request_max", .type = KeyType::integer, .slot = WELLHEAD_SLOT(dead_letter.per_request_max), .minimum = 0, .maximum = 1'000'000,
               .help = "Bad records of one request that are kept in `dead_letter`; of the others there is only their number. 0: none is kept."},
 
+    ConfigKey{.name = "scoring.enabled", .type = KeyType::boolean, .slot = WELLHEAD_SLOT(scoring.enabled),
+              .help = "Judges each reading by what is known of its device. Off: rows keep the score the record by itself has, and no anomaly is flagged."},
+    ConfigKey{.name = "scoring.devices_max", .type = KeyType::integer, .slot = WELLHEAD_SLOT(scoring.devices_max), .minimum = 1'000, .maximum = 100'000'000,
+              .help = "Devices that are known in memory, of all streams together, shared out among the shards. Of more, those seen least recently are read again from the database when they come."},
+
     ConfigKey{.name = "log.level", .type = KeyType::choice, .slot = WELLHEAD_SLOT(log_level), .choices = "debug|info|warning|error|off",
               .help = "Log lines below it are dropped. Reloaded on HUP."},
 

@@ -18,9 +18,11 @@ void Exposition::counter(std::string_view name, std::string_view help, MetricLab
   family(name, help, MetricType::Counter).metric.push_back(std::move(metric));
 }
 
-void Exposition::counter_of_seconds(std::string_view name, std::string_view help, double seconds) {
+void Exposition::counter_of_fractions(std::string_view name, std::string_view help, MetricLabels labels,
+                                      double value) {
   ClientMetric metric;
-  metric.counter.value = seconds;
+  metric.label = std::move(labels);
+  metric.counter.value = value;
   family(name, help, MetricType::Counter).metric.push_back(std::move(metric));
 }
 

@@ -38,8 +38,8 @@ struct CounterRow {
 class Exposition {
  public:
   void counter(std::string_view name, std::string_view help, MetricLabels labels, std::uint64_t value);
-  // For counters in seconds.
-  void counter_of_seconds(std::string_view name, std::string_view help, double seconds);
+  // For counters of what is not whole: seconds, scores.
+  void counter_of_fractions(std::string_view name, std::string_view help, MetricLabels labels, double value);
   void gauge(std::string_view name, std::string_view help, MetricLabels labels, double value);
   // `per_unit` recorded units make an exported one: dividing by it gives bounds that print as they are meant.
   void histogram(std::string_view name, std::string_view help, const Histogram& values,

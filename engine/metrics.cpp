@@ -5,6 +5,7 @@
 
 #include "engine/exposition.hpp"
 #include "engine/metrics_journal.hpp"
+#include "engine/metrics_quality.hpp"
 #include "engine/process_stats.hpp"
 #include "engine/record_account.hpp"
 #include "engine/reload_metrics.hpp"
@@ -196,8 +197,8 @@ void add_shards(Exposition& exposition, const NodeView& node) {
 // Names as Prometheus' own client libraries use them, so that existing dashboards work.
 void add_process(Exposition& exposition, const std::string& version) {
   const ProcessStats process = read_process_stats();
-  exposition.counter_of_seconds("process_cpu_seconds_total", "User and system time in seconds.",
-                                process.cpu_seconds);
+  exposition.counter_of_fractions("process_cpu_seconds_total", "User and system time in seconds.", {},
+                                  process.cpu_seconds);
   exposition.gauge("process_resident_memory_bytes", "Resident memory.", {},
                    static_cast<double>(process.resident_bytes));
   exposition.gauge("process_virtual_memory_bytes", "Virtual memory.", {},
@@ -221,6 +222,7 @@ std::string render_metrics(const NodeView& node, const std::string& version) {
   add_dead_letters(exposition, node);
   add_reactors(exposition, node);
   add_shards(exposition, node);
+  add_quality_metrics(exposition, node);
   add_journal_metrics(exposition, node);
   add_reload_metrics(exposition, node);
   exposition.gauge("wellhead_stopping", "1 from the first TERM on.", {}, node.stopping() ? 1 : 0);

@@ -97,6 +97,31 @@ TEST_F(MetricsTest, TheAccountOfRecordsIsWholeOverAllReactors) {
   EXPECT_EQ(sum_of(samples, "wellhead_records_unaccounted"), 0);
 }
 
+TEST_F(MetricsTest, ScoresAreSummedOverTheShardsByStream) {
+  EXPECT_EQ(render_metrics(node_, "1").find("wellhead_quality"), std::string::npos);
+  const auto scores = std::make_unique<StreamScores[]>(3);
+  scores[0].rows.add(3);
+  scores[0].score_millionths.add(2'850'000);
+  scores[1].rows.add(1);
+  scores[1].score_millionths.add(400'000);
+  scores[1].anomalous.add(1);
+  scores[1].late.add(2);
+  scores[2].rows.add(7);
+  node_.quality_readings = {{"telemetry", {&scores[0], &scores[1]}}, {"other", {&scores[2]}}};
+  shard_->baselines.set(5);
+  shard_->baselines_evicted.add(2);
+  const std::string text = render_metrics(node_, "1");
+  EXPECT_NE(text.find("wellhead_quality_score_count{stream=\"telemetry\"} 4\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("wellhead_quality_score_sum{stream=\"telemetry\"} 3.25\n"), std::string::npos);
+  EXPECT_NE(text.find("wellhead_quality_score_count{stream=\"other\"} 7\n"), std::string::npos);
+  const std::vector<Sample> samples = parse(text);
+  EXPECT_EQ(sum_of(samples, "wellhead_quality_anomalies_total"), 1);
+  EXPECT_EQ(sum_of(samples, "wellhead_quality_late_total"), 2);
+  EXPECT_EQ(sum_of(samples, "wellhead_quality_stuck_total"), 0);
+  EXPECT_EQ(sum_of(samples, "wellhead_baseline_devices"), 10);  // both shards show the same numbers
+  EXPECT_EQ(sum_of(samples, "wellhead_baselines_evicted_total"), 4);
+}
+
 TEST_F(MetricsTest, AHoleInTheAccountIsShown) {
   intakes_[0].records_received.add(5);
   EXPECT_EQ(sum_of(parse(render_metrics(node_, "1")), "wellhead_records_unaccounted"), 5);

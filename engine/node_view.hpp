@@ -12,6 +12,7 @@
 #include "journal/ledger_stripes.hpp"
 #include "net/intake.hpp"
 #include "net/reactor_stats.hpp"
+#include "scoring/scorer.hpp"
 #include "sink/shard.hpp"
 
 namespace wellhead {
@@ -30,6 +31,12 @@ struct ShardReading {
   // Batches of its lanes, over all reactors and epochs: durable and not committed, committed and not flushed.
   std::uint64_t lag_batches = 0;
   std::uint64_t unflushed_batches = 0;
+};
+
+// How the readings of a stream were judged.
+struct QualityReading {
+  std::string stream;
+  std::vector<const StreamScores*> scores;  // of each shard
 };
 
 struct JournalWriterReading {
@@ -62,6 +69,8 @@ class NodeView {
   [[nodiscard]] virtual const ReloadStats* reloads() const = 0;
   // Of the streams that have attributes.
   [[nodiscard]] virtual std::vector<AttributesReading> attributes() const = 0;
+  // Of the streams with computed columns; empty where nothing is scored.
+  [[nodiscard]] virtual std::vector<QualityReading> quality() const = 0;
   // True once every listener is served.
   [[nodiscard]] virtual bool started() const = 0;
   // True from the first TERM on.

@@ -9,6 +9,7 @@
 
 #include "base/assert.hpp"
 #include "base/log.hpp"
+#include "codec/scored_columns.hpp"
 #include "engine/commands.hpp"
 #include "engine/cores.hpp"
 #include "engine/dead_letter_setup.hpp"
@@ -132,12 +133,25 @@ std::unique_ptr<Committer> Pipeline::make_committer(std::uint32_t shard) {
   if (config_.sink == "null") return std::make_unique<NullCommitter>();
   CommitterSetup setup;
   setup.shard = shard;
-  setup.streams = journal_ != nullptr ? journal_->streams().schemas : loaded_.schemas;
+  setup.streams = streams();
   setup.streams_in_use = loaded_.schemas.size();
   setup.owner.journal_id = owner_.journal_id;
   setup.owner.epoch_oldest = journal_ != nullptr ? journal_->epoch_oldest() : epoch_without_journal;
   if (config_.dead_letter.per_request_max > 0) setup.dead_letter = dead_letter_table(loaded_, clock_);
+  if (config_.scoring.enabled) setup.scorer = make_scorer(shard);
   return make_postgres_committer(postgres_options(config_), std::move(setup));
+}
+
+const std::vector<SchemaPointer>& Pipeline::streams() const {
+  return journal_ != nullptr ? journal_->streams().schemas : loaded_.schemas;
+}
+
+// REQUIRES a call for each shard in turn.
+std::unique_ptr<Scorer> Pipeline::make_scorer(std::uint32_t shard) {
+  WELLHEAD_ASSERT(shard == scores_.size());
+  ScorerLimits limits;
+  limits.devices_max = (config_.scoring.devices_max + threads_.shards - 1) / threads_.shards;
+  return std::make_unique<Scorer>(streams(), limits, scores_.emplace_back(streams().size()));
 }
 
 int Pipeline::processor_for(std::uint32_t thread) const {
@@ -325,6 +339,17 @@ void Pipeline::measure_lag(ShardReading& reading) const {
   for (const OldLane& old : lanes_->old()) {
     if (lanes_->shard_of(old.lane) == reading.index) add(*lanes_->find(old.lane), old.first - 1);
   }
+}
+
+std::vector<QualityReading> Pipeline::quality() const {
+  std::vector<QualityReading> readings;
+  if (scores_.empty()) return readings;
+  for (const SchemaPointer& stream : loaded_.schemas) {
+    if (!computed_places(*stream).any()) continue;
+    readings.push_back({stream->name(), {}});
+    for (const auto& shard : scores_) readings.back().scores.push_back(&shard[stream->index()]);
+  }
+  return readings;
 }
 
 std::optional<JournalReading> Pipeline::journal() const {

@@ -22,6 +22,7 @@
 #include "queue/lane.hpp"
 #include "queue/mailbox.hpp"
 #include "queue/refused_rows.hpp"
+#include "scoring/scorer.hpp"
 #include "sink/shard.hpp"
 
 namespace wellhead {
@@ -68,6 +69,7 @@ class Pipeline final : public NodeView {
   [[nodiscard]] std::vector<AttributesReading> attributes() const override {
     return attributes_ != nullptr ? attributes_->read() : std::vector<AttributesReading>{};
   }
+  [[nodiscard]] std::vector<QualityReading> quality() const override;
   [[nodiscard]] bool started() const override { return started_.load(std::memory_order_acquire); }
   [[nodiscard]] bool stopping() const override { return stopping_.load(std::memory_order_acquire); }
 
@@ -90,6 +92,9 @@ class Pipeline final : public NodeView {
   [[nodiscard]] Outcome create_reactor(std::uint32_t index);
   [[nodiscard]] Outcome create_admin();
   [[nodiscard]] std::unique_ptr<Committer> make_committer(std::uint32_t shard);
+  [[nodiscard]] std::unique_ptr<Scorer> make_scorer(std::uint32_t shard);
+  // Of this run, and behind them those that only the journal has rows of.
+  [[nodiscard]] const std::vector<SchemaPointer>& streams() const;
   // Stops the shards without waiting for the database.
   void give_up();
   [[nodiscard]] BatchingOptions batching_options(std::uint32_t reactor) const;
@@ -116,6 +121,7 @@ class Pipeline final : public NodeView {
   // Declared in the order of use: reactors send into shards' mailboxes and shards into `returns_`, so both
   // outlive the reactors' intakes.
   std::vector<std::unique_ptr<Mailbox>> returns_;
+  std::vector<std::vector<StreamScores>> scores_;  // by shard, by stream; empty where nothing is scored
   std::vector<std::unique_ptr<Shard>> shards_;
   AdminHandler admin_handler_;
   std::vector<Front> fronts_;

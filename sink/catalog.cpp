@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/assert.hpp"
+#include "sink/baselines.hpp"
 #include "sink/progress.hpp"
 
 namespace wellhead {
@@ -116,35 +117,55 @@ class StreamCheck {
   std::vector<std::string>& problems_;
 };
 
-DatabaseResult<void> check_progress_table(Database& database, const std::string& role,
-                                          std::vector<std::string>& problems) {
-  const std::string table(progress_table);
+// A table that the node keeps for itself.
+struct OwnTable {
+  std::string_view name;
+  std::string_view without;  // what is not possible without it
+  std::span<const std::string_view> columns;
+  std::span<const std::string_view> rights;
+};
+
+constexpr std::array progress_columns{"journal_id"sv, "epoch"sv,    "reactor"sv,   "shard"sv,
+                                      "node_id"sv,    "sequence"sv, "updated_at"sv};
+constexpr std::array progress_rights{"SELECT"sv, "INSERT"sv, "UPDATE"sv, "DELETE"sv};
+constexpr OwnTable progress{progress_table, "nothing can be stored exactly once", progress_columns,
+                            progress_rights};
+
+constexpr std::array baseline_columns{"stream"sv, "device_id"sv, "state"sv, "saved_at"sv};
+constexpr std::array baseline_rights{"SELECT"sv, "INSERT"sv, "UPDATE"sv};
+constexpr OwnTable baselines{baselines_table, "what scoring learns of the devices cannot be kept",
+                             baseline_columns, baseline_rights};
+
+DatabaseResult<void> check_own_table(Database& database, const OwnTable& wanted, const std::string& role,
+                                     std::vector<std::string>& problems) {
+  const std::string table(wanted.name);
   auto columns = columns_of(database, table);
   if (!columns) return std::unexpected(columns.error());
-  constexpr std::array wanted{"journal_id"sv, "epoch"sv,    "reactor"sv,   "shard"sv,
-                              "node_id"sv,    "sequence"sv, "updated_at"sv};
-  for (const std::string_view name : wanted) {
+  for (const std::string_view name : wanted.columns) {
     if (std::ranges::find(*columns, name, &TableColumn::name) != columns->end()) continue;
     problems.push_back("table " + quoted(table) +
-                       (columns->empty() ? " does not exist" : " is not this version's") +
-                       ": without it nothing can be stored exactly once; run `wellhead migrate up`");
+                       (columns->empty() ? " does not exist" : " is not this version's") + ": without it " +
+                       std::string(wanted.without) + "; run `wellhead migrate up`");
     return {};
   }
   std::string question = "SELECT true";
-  for (const char* right : {"SELECT", "INSERT", "UPDATE", "DELETE"})
-    question += " AND has_table_privilege(" + sql_literal(table) + ", '" + right + "')";
-  auto rights = database.query(question);
-  if (!rights) return std::unexpected(rights.error());
-  if (!is_true(one_row(std::move(*rights))[0]))
+  std::string rights;
+  for (const std::string_view right : wanted.rights) {
+    question += " AND has_table_privilege(" + sql_literal(table) + ", " + sql_literal(right) + ")";
+    rights += (rights.empty() ? "" : ", ") + std::string(right);
+  }
+  auto answer = database.query(question);
+  if (!answer) return std::unexpected(answer.error());
+  if (!is_true(one_row(std::move(*answer))[0]))
     problems.push_back("role " + quoted(role) + " may not read and write table " + quoted(table) +
-                       ": GRANT SELECT, INSERT, UPDATE, DELETE ON " + table + " TO " + quoted(role));
+                       ": GRANT " + rights + " ON " + table + " TO " + quoted(role));
   return {};
 }
 
 }  // namespace
 
 DatabaseResult<std::vector<std::string>> check_catalog(Database& database,
-                                                       std::span<const SchemaPointer> streams) {
+                                                       std::span<const SchemaPointer> streams, bool scored) {
   auto role = database.query("SELECT current_user");
   if (!role) return std::unexpected(role.error());
   const std::string role_name = one_row(std::move(*role))[0].value_or("");
@@ -154,7 +175,10 @@ DatabaseResult<std::vector<std::string>> check_catalog(Database& database,
     if (!columns) return std::unexpected(columns.error());
     StreamCheck(*schema, role_name, problems).against(*columns);
   }
-  if (auto checked = check_progress_table(database, role_name, problems); !checked)
+  if (auto checked = check_own_table(database, progress, role_name, problems); !checked)
+    return std::unexpected(checked.error());
+  if (!scored) return problems;
+  if (auto checked = check_own_table(database, baselines, role_name, problems); !checked)
     return std::unexpected(checked.error());
   return problems;
 }

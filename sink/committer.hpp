@@ -43,8 +43,14 @@ struct ShardStats {
   Counter connects;
   Counter disconnects;
   Counter server_warnings;  // NOTICE and WARNING from the server
-  Gauge lag;                // batches that are durable and not committed
-  Histogram flush_us;       // from gather to commit
+  // Of devices, by scoring.
+  Counter baselines_restored;    // read from the database
+  Counter baselines_unreadable;  // those found there in another format, or of other fields: learned anew
+  Counter baselines_evicted;     // from memory, to make room
+  Gauge baselines;               // in memory
+  Gauge baseline_bytes;
+  Gauge lag;           // batches that are durable and not committed
+  Histogram flush_us;  // from gather to commit
   Histogram flush_rows;
 };
 
@@ -102,6 +108,10 @@ class Committer {
   // Called while the shard has nothing to do, at least every idle_interval; false when the connection is
   // gone.
   [[nodiscard]] virtual bool idle_check() = 0;
+  // The last call of a shard that stops. Saves what the next start would miss and no flush has saved, as far
+  // as that is done by `deadline`. REQUIRES as commit(). Returns early when `stopping` turns true.
+  virtual void finish(std::chrono::steady_clock::time_point /*deadline*/,
+                      const std::atomic<bool>& /*stopping*/) {}
 };
 inline constexpr std::chrono::milliseconds idle_interval{1'000};
 

@@ -50,6 +50,10 @@ DatabaseResult<void> require_commit(const DatabaseStep& step) {
 
 constexpr std::string_view synchronous = "SET LOCAL synchronous_commit = on; ";
 
+// What has to make room in the scorer's memory can be many baselines: beyond this they go in messages of
+// their own, so that no message needs memory without bound.
+constexpr std::size_t opening_bytes_max = 4U << 20;
+
 }  // namespace
 
 PostgresCommitter::PostgresCommitter(std::unique_ptr<Database> database, CommitterSetup setup)
@@ -61,11 +65,17 @@ PostgresCommitter::PostgresCommitter(std::unique_ptr<Database> database, Committ
       asynchronous_(setup.synchronous_commit == "off"),
       dead_letter_(std::move(setup.dead_letter)),
       notices_(shard_),
-      flush_(streams_) {
+      flush_(streams_),
+      scoring_(std::move(setup.scorer), streams_, streams_in_use_) {
   database_->on_notice([this](const DatabaseNotice& notice) {
     if (stats_ != nullptr) stats_->server_warnings.add();
     notices_.add(notice);
   });
+}
+
+void PostgresCommitter::attach(ShardStats& stats) {
+  stats_ = &stats;
+  scoring_.attach(stats);
 }
 
 void PostgresCommitter::drop_connection() {
@@ -87,6 +97,8 @@ bool PostgresCommitter::prepare(std::span<LaneProgress> lanes, const std::atomic
   }
   if (step) step = read_progress(lanes);
   if (step) {
+    // From here on no earlier transaction can move a lane: a flush in doubt is what it is.
+    scoring_.resolve(lanes);
     prepared_ = true;
     if (connects && stats_ != nullptr) stats_->connects.add();
     return true;
@@ -106,7 +118,7 @@ PostgresCommitter::Step PostgresCommitter::connect() {
 }
 
 PostgresCommitter::Step PostgresCommitter::check_streams() {
-  auto problems = check_catalog(*database_, std::span(streams_).first(streams_in_use_));
+  auto problems = check_catalog(*database_, std::span(streams_).first(streams_in_use_), scoring_.enabled());
   if (!problems)
     return std::unexpected(Failure{classify_sqlstate(problems.error().sqlstate), explain(problems.error())});
   if (problems->empty()) return {};
@@ -135,11 +147,28 @@ PostgresCommitter::Step PostgresCommitter::read_progress(std::span<LaneProgress>
       Failure{kind, kind == ErrorKind::operator_needed ? explain_blocked(error) : explain(error)});
 }
 
-// The first statements of every flush's transaction; the last of them moves the progress.
-std::string PostgresCommitter::opening(const FlushOrder& order) const {
+std::string PostgresCommitter::begin(const FlushOrder& order) const {
   std::string statements = "BEGIN ISOLATION LEVEL READ COMMITTED; ";
   if (asynchronous_ && order.durable) statements += synchronous;
   if (!chunks_known_) statements += chunk_lock;
+  return statements;
+}
+
+// The first statements of every flush's transaction; the last of them moves the progress.
+std::string PostgresCommitter::opening(const FlushOrder& order) const {
+  return begin(order) + progress_.move_statement(order.moves);
+}
+
+// The baselines come before the progress, whose number of rows is what the caller looks at.
+DatabaseResult<std::string> PostgresCommitter::opening_with_baselines(const FlushOrder& order) {
+  std::string statements = begin(order);
+  for (const std::string& save : scoring_.saves()) {
+    if (statements.size() + save.size() > opening_bytes_max && !statements.empty()) {
+      if (auto step = database_->run(statements); !step) return std::unexpected(step.error());
+      statements.clear();
+    }
+    statements += save + "; ";
+  }
   return statements + progress_.move_statement(order.moves);
 }
 
@@ -162,25 +191,33 @@ DatabaseResult<void> PostgresCommitter::commit_moves(const FlushOrder& order) {
   auto step = database_->run(opening(order));
   if (!step) return std::unexpected(step.error());
   if (auto taken = take_progress(*step, order); !taken) return taken;
-  return finish();
+  return commit_opened();
 }
 
-DatabaseResult<void> PostgresCommitter::finish() {
+DatabaseResult<void> PostgresCommitter::commit_opened() {
   committing_ = true;
   auto step = database_->run("COMMIT");
   if (!step) return std::unexpected(step.error());
   return require_commit(*step);
 }
 
+// Scores once, whatever way the rows then go.
+DatabaseResult<void> PostgresCommitter::commit_scored(const FlushOrder& order) {
+  if (auto scored = scoring_.score(*database_, flush_); !scored) return scored;
+  return commit_fast(order);
+}
+
 DatabaseResult<void> PostgresCommitter::commit_fast(const FlushOrder& order) {
-  std::string statements = opening(order);
+  bad_stream_ = 0;
+  auto opened = opening_with_baselines(order);
+  if (!opened) return std::unexpected(opened.error());
+  std::string statements = std::move(*opened);
   std::size_t copies_left = 0;
   for (std::size_t stream = 0; stream < streams_.size(); ++stream) {
     if (flush_.rows(stream).empty()) continue;
     statements += "; " + streams_[stream]->copy_statement();
     ++copies_left;
   }
-  bad_stream_ = 0;
   auto step = database_->run(statements + "; COMMIT");
   if (step)
     if (auto taken = take_progress(*step, order); !taken) return taken;
@@ -214,7 +251,8 @@ DatabaseResult<void> PostgresCommitter::commit_salvaging(const FlushOrder& order
   bytes_ = salvage.bytes_copied();
   tell_batches(order.batches);
   if (auto stored = store_dead_letters(order.batches); !stored) return stored;
-  return finish();
+  if (auto saved = save_baselines_apart(); !saved) return saved;
+  return commit_opened();
 }
 
 // In the order of the rows, which is the order a batch's refused() is read in.
@@ -245,6 +283,19 @@ DatabaseResult<void> PostgresCommitter::store_dead_letters(std::span<Batch* cons
   return {};
 }
 
+// A baseline that the database refuses shall cost no row: with the fast way it could have been what failed.
+DatabaseResult<void> PostgresCommitter::save_baselines_apart() {
+  for (const std::string& save : scoring_.saves()) {
+    auto step = database_->run("SAVEPOINT baselines; " + save + "; RELEASE SAVEPOINT baselines");
+    if (step) continue;
+    const bool refused = classify_sqlstate(step.error().sqlstate) == ErrorKind::rows_refused;
+    if (!refused || !database_->connected()) return std::unexpected(step.error());
+    step = database_->run("ROLLBACK TO SAVEPOINT baselines");
+    if (!step) return std::unexpected(step.error());
+  }
+  return {};
+}
+
 void PostgresCommitter::roll_back() {
   // The server has answered: whatever was open is known to be not committed.
   committing_ = false;
@@ -261,29 +312,36 @@ FlushReport PostgresCommitter::commit(const FlushOrder& order, const std::atomic
   bytes_ = 0;
   committing_ = false;
   foreign_writer_ = false;
-  auto done = flush_.row_count() == 0 ? commit_moves(order) : commit_fast(order);
+  auto done = flush_.row_count() == 0 ? commit_moves(order) : commit_scored(order);
   if (!done && database_->connected() &&
       classify_sqlstate(done.error().sqlstate) == ErrorKind::rows_refused) {
     bad_line_ = copy_line_from(done.error().context);
     roll_back();
     done = commit_salvaging(order);
   }
-  if (!done) return failed(done.error());
+  if (!done) return failed(done.error(), order);
+  scoring_.committed();
   chunk_guard_.remember();
   return {FlushOutcome::committed, bytes_, ""};
 }
 
-FlushReport PostgresCommitter::failed(const DatabaseError& error) {
+// What the flush has taught is kept as long as it may turn out to be committed: its baselines are then in the
+// database, and later ones must build on them. Were it forgotten, the rows would never be learned, since they
+// do not come again; were a flush that is not committed believed, they would be learned twice. In between
+// only prepare() is called, which tells.
+FlushReport PostgresCommitter::failed(const DatabaseError& error, const FlushOrder& order) {
   if (database_->connected()) roll_back();
   FlushReport report{FlushOutcome::retry, bytes_, explain(error)};
   if (committing_) {
     report.outcome = FlushOutcome::unknown;
+    scoring_.doubted(order.moves);
   } else if (foreign_writer_) {
     report.outcome = FlushOutcome::blocked;
   } else if (classify_sqlstate(error.sqlstate) == ErrorKind::operator_needed) {
     report.outcome = FlushOutcome::blocked;
     report.problem = explain_blocked(error);
   }
+  if (!committing_) scoring_.discarded();
   // A new connection checks the catalog again, and its sentence says best what is wrong.
   drop_connection();
   return report;
@@ -293,6 +351,36 @@ bool PostgresCommitter::idle_check() {
   if (prepared_ && database_->alive()) return true;
   drop_connection();
   return false;
+}
+
+DatabaseResult<void> PostgresCommitter::save_rest() {
+  std::string statements = "BEGIN ISOLATION LEVEL READ COMMITTED; ";
+  for (const std::string& save : scoring_.saves()) statements += save + "; ";
+  auto step = database_->run(statements + "COMMIT");
+  if (!step) return std::unexpected(step.error());
+  return require_commit(*step);
+}
+
+// All that is learned is of rows that are committed: what is in doubt or has failed since has dropped the
+// connection.
+void PostgresCommitter::finish(std::chrono::steady_clock::time_point deadline,
+                               const std::atomic<bool>& stopping) {
+  if (!prepared_ || !database_->connected()) return;
+  database_->interrupt_with(&stopping);
+  std::string problem = "the time to stop was over";
+  while (std::chrono::steady_clock::now() < deadline && !scoring_.final_saves().empty()) {
+    if (auto saved = save_rest(); !saved) {
+      problem = explain(saved.error());
+      scoring_.discarded();
+      break;
+    }
+    scoring_.committed();
+  }
+  if (scoring_.unsaved() > 0)
+    log::warning(
+        "not all baselines of devices could be saved before the stop; these devices go on from what "
+        "was saved last",
+        {{"shard", shard_}, {"devices", scoring_.unsaved()}, {"problem", problem}});
 }
 
 std::unique_ptr<Committer> make_postgres_committer(const PostgresOptions& options, CommitterSetup setup) {

@@ -3,6 +3,9 @@
 //
 //   BEGIN; UPDATE wellhead_progress …; COPY … ; COPY … ; COMMIT      (one message, two round trips)
 //
+// Where rows are scored, the baselines that are to be saved go into the same message, before the UPDATE. They
+// so stand in the database exactly for rows it has.
+//
 // A connection that breaks behind the last COPY leaves open whether the COMMIT happened. The next connection
 // reads the lanes FOR UPDATE: the stale backend, if it still runs, holds those rows' locks since before its
 // first COPY byte, so the read waits for its end, and then tells. Never lost, never doubled.
@@ -24,6 +27,7 @@
 #include "sink/copy_stream.hpp"
 #include "sink/database.hpp"
 #include "sink/flush.hpp"
+#include "sink/flush_scorer.hpp"
 #include "sink/notice_log.hpp"
 #include "sink/postgres_options.hpp"
 #include "sink/progress.hpp"
@@ -52,18 +56,20 @@ struct CommitterSetup {
   ProgressOwner owner = {};
   std::string synchronous_commit = "on";  // what the sessions run with
   DeadLetterTable dead_letter = {};
+  std::unique_ptr<Scorer> scorer = nullptr;  // of all streams; none: rows go as they are
 };
 
 class PostgresCommitter final : public Committer {
  public:
   PostgresCommitter(std::unique_ptr<Database> database, CommitterSetup setup);
 
-  void attach(ShardStats& stats) override { stats_ = &stats; }
+  void attach(ShardStats& stats) override;
   [[nodiscard]] bool always_durable() const noexcept override { return !asynchronous_; }
   [[nodiscard]] bool prepare(std::span<LaneProgress> lanes, const std::atomic<bool>& stopping,
                              ShardState& state, std::string& problem) override;
   [[nodiscard]] FlushReport commit(const FlushOrder& order, const std::atomic<bool>& stopping) override;
   [[nodiscard]] bool idle_check() override;
+  void finish(std::chrono::steady_clock::time_point deadline, const std::atomic<bool>& stopping) override;
 
  private:
   // Why a step failed, as the shard's state will say it.
@@ -77,15 +83,20 @@ class PostgresCommitter final : public Committer {
   [[nodiscard]] Step check_streams();
   [[nodiscard]] Step read_progress(std::span<LaneProgress> lanes);
 
+  [[nodiscard]] std::string begin(const FlushOrder& order) const;
   [[nodiscard]] std::string opening(const FlushOrder& order) const;
+  [[nodiscard]] DatabaseResult<std::string> opening_with_baselines(const FlushOrder& order);
   [[nodiscard]] DatabaseResult<void> commit_moves(const FlushOrder& order);
+  [[nodiscard]] DatabaseResult<void> commit_scored(const FlushOrder& order);
   [[nodiscard]] DatabaseResult<void> commit_fast(const FlushOrder& order);
   [[nodiscard]] DatabaseResult<void> commit_salvaging(const FlushOrder& order);
   [[nodiscard]] DatabaseResult<void> take_progress(const DatabaseStep& step, const FlushOrder& order);
-  [[nodiscard]] DatabaseResult<void> finish();
+  [[nodiscard]] DatabaseResult<void> commit_opened();
   void tell_batches(std::span<Batch* const> batches);
   [[nodiscard]] DatabaseResult<void> store_dead_letters(std::span<Batch* const> batches);
-  [[nodiscard]] FlushReport failed(const DatabaseError& error);
+  [[nodiscard]] DatabaseResult<void> save_baselines_apart();
+  [[nodiscard]] DatabaseResult<void> save_rest();
+  [[nodiscard]] FlushReport failed(const DatabaseError& error, const FlushOrder& order);
   void roll_back();
   void drop_connection();
 
@@ -101,6 +112,7 @@ class PostgresCommitter final : public Committer {
 
   bool prepared_ = false;
   Flush flush_;
+  FlushScorer scoring_;
   CopyStream copy_stream_;
   ChunkGuard chunk_guard_;
   bool chunks_known_ = false;

@@ -50,10 +50,12 @@ class ReplayNode {
     for (std::uint32_t reactor = 0; reactor < reactors_; ++reactor)
       returns.push_back(returned_.emplace_back(std::make_unique<Mailbox>()).get());
     for (std::uint32_t index = 0; index < shard_count_; ++index) {
-      CommitterSetup setup{.shard = index,
-                           .streams = schemas,
-                           .owner = {.journal_id = journal.id_text(), .node_id = "node"},
-                           .synchronous_commit = "off"};
+      CommitterSetup setup{
+          .shard = index,
+          .streams = schemas,
+          .owner = {.journal_id = journal.id_text(), .node_id = "node"},
+          .synchronous_commit = "off",
+          .scorer = std::make_unique<Scorer>(schemas, scorer_limits, scores.emplace_back(schemas.size()))};
       shards.push_back(std::make_unique<Shard>(
           index, options_, std::make_unique<PostgresCommitter>(make_connection(), std::move(setup)), returns,
           clock, -1, *board_, &journal, maps, &refused));
@@ -61,10 +63,19 @@ class ReplayNode {
     }
   }
 
+  // As on TERM, with time enough: commits what is in memory and ends.
+  void stop() {
+    for (auto& shard : shards) {
+      shard->request_stop(std::chrono::steady_clock::now() + std::chrono::minutes(1));
+      while (shard->step().work != ShardWork::stopped) clock.now_ns += 20'000'000'000;
+    }
+  }
+
   // The process is gone with all its memory; what is durable stays.
   void kill() {
     senders_.clear();
     shards.clear();
+    scores.clear();
     servers.clear();
     returned_.clear();
     batches_.clear();
@@ -128,7 +139,9 @@ class ReplayNode {
   std::shared_ptr<ServerStore> store = std::make_shared<ServerStore>();
   StreamMaps maps;
   RefusedRows refused;
-  std::vector<SimulatedServer*> servers;  // a connection of each shard
+  ScorerLimits scorer_limits{.devices_max = 1'000, .saves_min = 1, .rows_per_save = 1'000};
+  std::vector<SimulatedServer*> servers;          // a connection of each shard
+  std::vector<std::vector<StreamScores>> scores;  // of each shard; before it, for they outlive its scorer
   std::vector<std::unique_ptr<Shard>> shards;
   int rows_added = 0;
 

@@ -109,9 +109,12 @@ std::string Shard::problem() const {
   return problem_;
 }
 
+steady_clock::time_point Shard::deadline() const noexcept {
+  return steady_clock::time_point(nanoseconds(deadline_ns_.load()));
+}
+
 nanoseconds Shard::until_deadline() const noexcept {
-  const std::int64_t deadline = deadline_ns_.load();
-  return nanoseconds(deadline - nanoseconds(steady_clock::now().time_since_epoch()).count());
+  return deadline() - steady_clock::now();
 }
 
 void Shard::set_up_thread() const {
@@ -144,6 +147,7 @@ void Shard::run() {
 ShardStep Shard::step() {
   receive();
   if (stop_requested() && stop_now()) {
+    if (prepared_) committer_->finish(deadline(), give_up_);
     abandon_rest();
     change_state(ShardState::stopped, "");
     return {ShardWork::stopped, never};

@@ -73,6 +73,7 @@ class Shard {
   [[nodiscard]] bool stop_requested() const noexcept {
     return stop_requested_.load(std::memory_order_acquire);
   }
+  [[nodiscard]] std::chrono::steady_clock::time_point deadline() const noexcept;
   [[nodiscard]] std::chrono::nanoseconds until_deadline() const noexcept;
   [[nodiscard]] bool stop_now() const noexcept;
 

@@ -144,5 +144,76 @@ TEST(ShardSimulationTest, stores_each_row_once_whatever_happens) {
   EXPECT_GT(rewound, 100U);
 }
 
+// One lane, so that there is one order of the rows, and all but a crash of the database or the node, after
+// which some rows are learned again or not at all: whatever breaks, and however the rows come together in
+// flushes, scores and baselines are those of a node to which nothing happened.
+class ScoringSimulation {
+ public:
+  explicit ScoringSimulation(unsigned seed)
+      : random_(seed), node_(1, 1, options), undisturbed_(1, 1, options) {}
+
+  void run(int events) {
+    for (int event = 0; event < events; ++event) happen();
+    node_.store->up = true;
+    node_.servers.front()->fate = nullptr;
+    for (ReplayNode* node : {&node_, &undisturbed_}) {
+      node->run();
+      node->stop();
+    }
+  }
+
+  void expect_the_same() {
+    EXPECT_TRUE(node_.each_row_once());
+    EXPECT_EQ(node_.store->committed.rows(), undisturbed_.store->committed.rows());
+    EXPECT_EQ(undisturbed_.store->committed.baselines.size(), std::min<std::size_t>(3, rows()));
+    EXPECT_EQ(node_.store->committed.baselines, undisturbed_.store->committed.baselines);
+  }
+
+  [[nodiscard]] std::uint64_t retries() const { return node_.stats().flushes_retried.value(); }
+
+ private:
+  static constexpr FlushOptions options{.rows_max = 30, .bytes_max = 4 * ReplayNode::batch_bytes};
+
+  [[nodiscard]] std::size_t rows() const { return static_cast<std::size_t>(node_.rows_added); }
+  unsigned pick(unsigned below) { return static_cast<unsigned>(random_() % below); }
+
+  void happen() {
+    const unsigned dice = pick(100);
+    if (dice < 40) {
+      const int rows = 1 + static_cast<int>(pick(12));
+      node_.add(0, 0, rows, pick(3) != 0);
+      undisturbed_.add(0, 0, rows);
+    } else if (dice < 80) {
+      node_.shards.front()->step();
+      node_.clock.now_ns += std::int64_t{1'000'000} * pick(400);
+    } else if (dice < 97) {
+      test::SimulatedServer& server = *node_.servers.front();
+      const int number = server.calls + static_cast<int>(pick(6));
+      server.break_call(number, pick(2) == 0);
+    } else {
+      node_.store->up = !node_.store->up;
+    }
+  }
+
+  std::mt19937 random_;
+  ReplayNode node_;
+  ReplayNode undisturbed_;
+};
+
+TEST(ShardSimulationTest, learns_each_row_once_whatever_breaks) {
+  constexpr unsigned runs = 200;
+  const unsigned first_seed = std::random_device{}();
+  std::cout << "seeds from " << first_seed << '\n';
+  std::uint64_t retries = 0;
+  for (unsigned run = 0; run < runs && !testing::Test::HasFailure(); ++run) {
+    SCOPED_TRACE("seed " + std::to_string(first_seed + run));
+    ScoringSimulation simulation(first_seed + run);
+    simulation.run(200);
+    simulation.expect_the_same();
+    retries += simulation.retries();
+  }
+  EXPECT_GT(retries, 500U);
+}
+
 }  // namespace
 }  // namespace wellhead

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <functional>
 #include <ranges>
+#include <sstream>
 
 #include "base/assert.hpp"
 #include "codec/copy_binary.hpp"
@@ -79,11 +81,37 @@ std::vector<std::string> tuples_of(const std::string& stream) {
   return tuples;
 }
 
-void set(std::map<LaneId, std::uint64_t>& progress, LaneId lane, std::optional<std::uint64_t> sequence) {
-  if (sequence)
-    progress[lane] = *sequence;
+template <typename Key, typename Value>
+void set(std::map<Key, Value>& known, const Key& key, const std::optional<Value>& value) {
+  if (value)
+    known[key] = *value;
   else
-    progress.erase(lane);
+    known.erase(key);
+}
+
+template <typename Key, typename Value>
+std::optional<Value> find(const std::map<Key, Value>& known, const Key& key) {
+  const auto found = known.find(key);
+  return found == known.end() ? std::nullopt : std::optional(found->second);
+}
+
+// The elements of the array literals of a statement; the tests' texts need no quoting.
+std::vector<std::vector<std::string>> arrays_of(const std::string& text) {
+  std::vector<std::vector<std::string>> arrays;
+  for (std::size_t at = text.find("'{"); at != std::string::npos; at = text.find("'{", at + 1)) {
+    std::istringstream elements(text.substr(at + 2, text.find("}'", at) - at - 2));
+    auto& array = arrays.emplace_back();
+    for (std::string element; std::getline(elements, element, ',');) {
+      std::erase(element, '"');
+      array.push_back(element);
+    }
+  }
+  return arrays;
+}
+
+std::string literal_behind(const std::string& text, std::string_view marker) {
+  const std::size_t at = text.find(marker) + marker.size();
+  return text.substr(at, text.find('\'', at) - at);
 }
 
 }  // namespace
@@ -98,17 +126,19 @@ std::vector<std::string> ServerState::rows() const {
 }
 
 void ServerStore::commit(ServerChange change, bool durable) {
-  Undo undo{.rows_added = {}, .progress_before = {}, .durable = durable};
+  Undo undo{.rows_added = {}, .progress_before = {}, .baselines_before = {}, .durable = durable};
   for (auto& [name, rows] : change.rows) {
     undo.rows_added[name] = rows.size();
     auto& table = committed.tables[name];
     table.insert(table.end(), std::move_iterator(rows.begin()), std::move_iterator(rows.end()));
   }
   for (const auto& [lane, sequence] : change.progress) {
-    const auto known = committed.progress.find(lane);
-    undo.progress_before[lane] =
-        known == committed.progress.end() ? std::nullopt : std::optional(known->second);
+    undo.progress_before[lane] = find(committed.progress, lane);
     set(committed.progress, lane, sequence);
+  }
+  for (auto& [device, state] : change.baselines) {
+    undo.baselines_before[device] = find(committed.baselines, device);
+    committed.baselines[device] = std::move(state);
   }
   log_.push_back(std::move(undo));
 }
@@ -120,6 +150,7 @@ void ServerStore::apply(const Undo& undo, ServerState& state) {
     table.resize(table.size() - count);
   }
   for (const auto& [lane, sequence] : undo.progress_before) set(state.progress, lane, sequence);
+  for (const auto& [device, baseline] : undo.baselines_before) set(state.baselines, device, baseline);
 }
 
 void ServerStore::forget(std::size_t commits) {
@@ -147,8 +178,7 @@ ServerState ServerStore::flushed() const {
 std::optional<std::uint64_t> SimulatedServer::progress_of(LaneId lane) const {
   if (const auto changed = change_.progress.find(lane); changed != change_.progress.end())
     return changed->second;
-  const auto known = committed.progress.find(lane);
-  return known == committed.progress.end() ? std::nullopt : std::optional(known->second);
+  return find(committed.progress, lane);
 }
 
 void SimulatedServer::set_progress(LaneId lane, std::optional<std::uint64_t> sequence) {
@@ -188,6 +218,32 @@ void SimulatedServer::select_progress(const std::string& text) {
     const LaneId lane = lane_in(numbers);
     selected_.push_back({std::to_string(lane.epoch), std::to_string(lane.reactor), std::to_string(lane.shard),
                          std::to_string(progress_of(lane).value())});
+  }
+}
+
+DatabaseResult<void> SimulatedServer::save_baselines(const std::string& text) {
+  WELLHEAD_ASSERT(in_transaction_);
+  ++baseline_saves;
+  if (refuses_baselines) return std::unexpected(DatabaseError{"22021", "refused", ""});
+  const std::string stream = literal_behind(text, "SELECT '");
+  const auto arrays = arrays_of(text);
+  WELLHEAD_ASSERT(arrays.size() == 2 && arrays[0].size() == arrays[1].size());
+  // In order, or two nodes could deadlock; each once, or the real statement would fail.
+  WELLHEAD_ASSERT(std::ranges::adjacent_find(arrays[0], std::greater_equal()) == arrays[0].end());
+  for (std::size_t row = 0; row < arrays[0].size(); ++row)
+    change_.baselines[{stream, arrays[0][row]}] = arrays[1][row];
+  return {};
+}
+
+void SimulatedServer::select_baselines(const std::string& text) {
+  WELLHEAD_ASSERT(!in_transaction_);
+  ++baseline_lookups;
+  selected_.clear();
+  const std::string stream = literal_behind(text, "baseline.stream = '");
+  const auto devices = arrays_of(text).front();
+  for (std::size_t number = 0; number < devices.size(); ++number) {
+    const auto found = committed.baselines.find({stream, devices[number]});
+    if (found != committed.baselines.end()) selected_.push_back({std::to_string(number + 1), found->second});
   }
 }
 
@@ -293,6 +349,10 @@ DatabaseResult<void> SimulatedServer::statement(const std::string& text) {
     delete_progress(text);
   } else if (is("SELECT epoch")) {
     select_progress(text);
+  } else if (is("SELECT wanted.number")) {
+    select_baselines(text);
+  } else if (is("INSERT INTO wellhead_device_baselines")) {
+    return save_baselines(text);
   } else if (is("SET LOCAL synchronous_commit = on")) {
     synchronous_here_ = true;
   } else {
@@ -336,6 +396,13 @@ DatabaseRows SimulatedServer::columns_of(std::string_view query) const {
   if (query.find("'wellhead_progress'") != std::string_view::npos) {
     DatabaseRows rows;
     for (const char* name : {"journal_id", "epoch", "reactor", "shard", "node_id", "sequence", "updated_at"})
+      rows.push_back({name, some_type, "t", "f", "f", "t"});
+    return rows;
+  }
+  if (query.find("'wellhead_device_baselines'") != std::string_view::npos) {
+    if (!has_baselines) return {};
+    DatabaseRows rows;
+    for (const char* name : {"stream", "device_id", "state", "saved_at"})
       rows.push_back({name, some_type, "t", "f", "f", "t"});
     return rows;
   }

@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "codec/schema.hpp"
@@ -23,6 +24,7 @@ namespace wellhead::test {
 struct ServerState {
   std::map<std::string, std::vector<std::string>> tables;  // rows as COPY tuples, by quoted table name
   std::map<LaneId, std::uint64_t> progress;
+  std::map<std::pair<std::string, std::string>, std::string> baselines;  // by stream and device, hexadecimal
 
   // Rows of all tables, sorted.
   [[nodiscard]] std::vector<std::string> rows() const;
@@ -30,8 +32,9 @@ struct ServerState {
 
 // What one transaction changes.
 struct ServerChange {
-  std::map<std::string, std::vector<std::string>> rows;     // added, by quoted table name
-  std::map<LaneId, std::optional<std::uint64_t>> progress;  // where it is now; none: removed
+  std::map<std::string, std::vector<std::string>> rows;                  // added, by quoted table name
+  std::map<LaneId, std::optional<std::uint64_t>> progress;               // where it is now; none: removed
+  std::map<std::pair<std::string, std::string>, std::string> baselines;  // saved
 };
 
 // What the server keeps, whatever happens to connections.
@@ -61,6 +64,7 @@ class ServerStore {
   struct Undo {
     std::map<std::string, std::size_t> rows_added;
     std::map<LaneId, std::optional<std::uint64_t>> progress_before;
+    std::map<std::pair<std::string, std::string>, std::optional<std::string>> baselines_before;
     bool durable;
   };
   static void apply(const Undo& undo, ServerState& state);
@@ -95,6 +99,10 @@ class SimulatedServer final : public Database {
   LineHint hint = LineHint::right;  // what it says of the place of a row it refuses
   // Asked once for each call that reaches the server.
   std::function<CallFate()> fate = nullptr;
+  bool has_baselines = true;       // the table is there
+  bool refuses_baselines = false;  // of any device, as data
+  int baseline_lookups = 0;
+  int baseline_saves = 0;  // statements
   int calls = 0;
   int copies = 0;
   ServerState& committed;
@@ -133,6 +141,8 @@ class SimulatedServer final : public Database {
   void insert_progress(const std::string& text);
   void delete_progress(const std::string& text);
   void select_progress(const std::string& text);
+  [[nodiscard]] DatabaseResult<void> save_baselines(const std::string& text);
+  void select_baselines(const std::string& text);
 
   std::vector<SchemaPointer> schemas_;
   std::shared_ptr<ServerStore> store_;

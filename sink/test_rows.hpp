@@ -42,6 +42,11 @@ class Tuple {
     return *this;
   }
   Tuple& bigint(std::int64_t value) { return put(std::int32_t{8}).raw(static_cast<std::uint64_t>(value)); }
+  Tuple& boolean(bool value) {
+    put(std::int32_t{1});
+    bytes_ += static_cast<char>(value);
+    return *this;
+  }
   Tuple& timestamptz(std::int64_t value) { return bigint(value); }
   Tuple& real(float value) {
     std::uint32_t bits;
@@ -49,13 +54,8 @@ class Tuple {
     return put(std::int32_t{4}).raw(bits);
   }
   Tuple& jsonb(std::string_view value) { return text("\x01" + std::string(value)); }
-  Tuple& boolean(bool value) {
-    put(std::int32_t{1});
-    bytes_ += static_cast<char>(value ? 1 : 0);
-    return *this;
-  }
-  // The computed columns as the decoder leaves them for a perfect reading.
-  Tuple& computed() { return real(1).boolean(false).bigint(0); }
+  // The computed columns as the decoder leaves them: a perfect reading's.
+  Tuple& unscored() { return real(1).boolean(false).bigint(0); }
   [[nodiscard]] std::string bytes() const { return Tuple().raw(fields_).bytes_ + bytes_; }
 
  private:
@@ -99,7 +99,7 @@ inline void add_telemetry(Batch& batch, std::string_view device, std::int64_t ti
   Tuple tuple;
   tuple.timestamptz(time_us).text(device).real(61.5F).real(0.25F).real(pressure).real(900).real(50).real(
       3500);
-  tuple.real(1900).null().timestamptz(time_us + 1'000'000).text("scada").computed();
+  tuple.real(1900).null().timestamptz(time_us + 1'000'000).text("scada").unscored();
   add_row(batch, telemetry_stream, device, time_us, tuple);
 }
 
@@ -107,7 +107,7 @@ inline void add_esp(Batch& batch, std::int64_t id, std::string_view well, std::i
   Tuple tuple;
   tuple.bigint(id).text(well).timestamptz(time_us).real(1000).real(2000).real(50).real(200).real(0.3F).real(
       60);
-  tuple.real(300).timestamptz(time_us + 1'000'000).text("scada").computed();
+  tuple.real(300).timestamptz(time_us + 1'000'000).text("scada").unscored();
   add_row(batch, esp_stream, well, time_us, tuple);
 }
 
@@ -117,6 +117,27 @@ inline void add_diagnostic(Batch& batch, std::int64_t id, std::string_view well,
   tuple.bigint(id).text(well).timestamptz(time_us).text(severity).text("gas lock").real(0.75F);
   tuple.jsonb(R"({"source": "rules"})");
   add_row(batch, diagnostic_stream, well, time_us, tuple);
+}
+
+// A stream of one scored field, with all computed columns; its only one.
+inline std::vector<SchemaPointer> scored_schemas() {
+  StreamConfig config{.name = "scored", .table = "scored", .device_column = "device", .time_column = "time"};
+  config.columns = {{.name = "time", .type = ColumnType::timestamptz},
+                    {.name = "device", .type = ColumnType::text},
+                    {.name = "value", .scored = true, .primary = true},
+                    {.name = "score", .type = ColumnType::real, .source = ColumnSource::quality_score},
+                    {.name = "odd", .type = ColumnType::boolean, .source = ColumnSource::anomaly},
+                    {.name = "flags", .type = ColumnType::bigint, .source = ColumnSource::quality_flags}};
+  auto compiled = Schema::compile(std::move(config), 0);
+  WELLHEAD_ASSERT(compiled.has_value());
+  return {*compiled};
+}
+
+inline void add_scored(Batch& batch, std::string_view device, std::int64_t time_us, float value,
+                       std::uint16_t stream = 0) {
+  Tuple tuple;
+  tuple.timestamptz(time_us).text(device).real(value).unscored();
+  add_row(batch, stream, device, time_us, tuple);
 }
 
 }  // namespace wellhead::test
