@@ -155,17 +155,24 @@ void for_each_device(std::uint32_t device_field, std::span<const SortedRow> rows
 
 }  // namespace
 
-ScoredStream::ScoredStream(const Schema& schema, StreamScores& scores)
-    : places(computed_places(schema)),
-      device_field(device_field_of(schema)),
-      plan(schema),
-      limits(schema.config().scoring, plan.fields()),
-      state_fields(schema),
-      devices(schema.index(), plan.groups()),
+ScoredStream::ScoredStream(SchemaPointer stream, StreamScores& scores)
+    : schema(std::move(stream)),
+      places(computed_places(*schema)),
+      device_field(device_field_of(*schema)),
+      plan(*schema),
+      limits(schema->config().scoring, plan.fields()),
+      state_fields(*schema),
+      devices(schema->index(), plan.groups()),
       stats(&scores) {
+  follow_rules();
+}
+
+void ScoredStream::follow_rules() {
+  if (!rules.refresh(*schema)) return;
+  limits = JudgeLimits(rules.config().scoring, plan.fields());
   for (GroupRates& group : rates) std::ranges::fill(group.rate_max, std::numeric_limits<float>::infinity());
-  for (const ScoredColumn& scored : scored_columns(schema))
-    if (const auto& rate = schema.columns()[scored.column].rate_max)
+  for (const ScoredColumn& scored : scored_columns(*schema))
+    if (const auto& rate = rules.config().columns[scored.column].rate_max)
       rates[scored.bit / group_fields].rate_max[scored.bit % group_fields] = static_cast<float>(*rate);
 }
 
@@ -176,7 +183,7 @@ Scorer::Scorer(std::span<const SchemaPointer> schemas, ScorerLimits limits, std:
   for (std::size_t stream = 0; stream < schemas.size(); ++stream) {
     WELLHEAD_ASSERT(schemas[stream]->index() == stream);
     const bool scored = computed_places(*schemas[stream]).any();
-    state_->streams.push_back(scored ? std::make_unique<ScoredStream>(*schemas[stream], stats[stream])
+    state_->streams.push_back(scored ? std::make_unique<ScoredStream>(schemas[stream], stats[stream])
                                      : nullptr);
   }
 }

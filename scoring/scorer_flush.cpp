@@ -80,6 +80,8 @@ void Scorer::State::undo() {
 
 void Scorer::start() {
   discard();
+  for (const auto& stream : state_->streams)
+    if (stream != nullptr) stream->follow_rules();
 }
 
 void Scorer::discard() {

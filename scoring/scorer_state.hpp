@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "codec/scored_columns.hpp"
+#include "codec/stream_rules.hpp"
 #include "scoring/device_state.hpp"
 #include "scoring/device_table.hpp"
 #include "scoring/judge.hpp"
@@ -30,8 +31,13 @@ struct ScoreTotals {
 
 // A stream with computed columns.
 struct ScoredStream {
-  ScoredStream(const Schema& schema, StreamScores& stats);
+  ScoredStream(SchemaPointer stream, StreamScores& stats);
 
+  // Takes over how readings are judged from here on, where that was changed.
+  void follow_rules();
+
+  SchemaPointer schema;
+  RulesHold rules;
   ComputedPlaces places;
   std::uint32_t device_field;
   ReadingPlan plan;

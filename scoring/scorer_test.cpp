@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "codec/quality.hpp"
+#include "codec/stream_rules.hpp"
 #include "scoring/test_support.hpp"
 
 namespace wellhead {
@@ -92,6 +93,17 @@ TEST_F(ScorerTest, an_anomaly_is_told_with_its_field_and_counted_when_committed)
   EXPECT_GE(stats_[0].anomalous.value(), 1U);
   EXPECT_EQ(stats_[0].inconsistent.value(), 1U);
   EXPECT_EQ(stats_[0].score_millionths.value(), 300'800'000U);
+}
+
+TEST_F(ScorerTest, rules_that_are_changed_hold_from_the_next_flush_on) {
+  commit(noise("a", 0, 300));
+  StreamConfig changed = schemas_[0]->config();
+  changed.columns[2].rate_max = 0.001;
+  changed.scoring.z_min = 100;
+  schemas_[0]->rules().set({.schema = test::compile(changed), .attributes = nullptr});
+  const test::Computed computed = score_one("a", 300, 90);
+  EXPECT_TRUE(has(computed, QualityReason::changed_quickly));
+  EXPECT_FALSE(has(computed, QualityReason::anomalous));
 }
 
 TEST_F(ScorerTest, a_value_out_of_range_that_was_kept_is_not_judged) {

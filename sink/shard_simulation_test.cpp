@@ -212,7 +212,7 @@ TEST(ShardSimulationTest, learns_each_row_once_whatever_breaks) {
     simulation.expect_the_same();
     retries += simulation.retries();
   }
-  EXPECT_GT(retries, 500U);
+  EXPECT_GT(retries, runs);
 }
 
 }  // namespace
