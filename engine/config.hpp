@@ -77,6 +77,7 @@ struct Config {
   DeadLetterConfig dead_letter;
   std::string log_level = "info";
   bool covering_index = false;
+  bool maintenance = true;
 
   bool builtin_streams = true;
   std::vector<StreamConfig> streams;  // built-in ones and the user's, as they are in force

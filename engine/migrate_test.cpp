@@ -392,7 +392,8 @@ TEST_F(MigrateTest, TheShippedLifecycleCanBeUndoneAndMadeAgain) {
     const auto undone = down(shipped_, 9);
     ASSERT_TRUE(undone) << undone.error();
     EXPECT_EQ(
-        value("SELECT count(*) FROM pg_class WHERE relname LIKE 'telemetry\\_%' AND relkind IN ('r', 'v')"),
+        value("SELECT count(*) FROM pg_tables WHERE schemaname = 'public' AND tablename IN "
+              "('telemetry_1min', 'wellhead_lifecycle', 'wellhead_invalidation')"),
         "0");
     EXPECT_EQ(value("SELECT count(*) FROM pg_proc WHERE proname LIKE 'wellhead%'"), "0");
     ASSERT_TRUE(up(shipped_));

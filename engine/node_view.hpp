@@ -48,6 +48,8 @@ struct JournalReading {
   const LedgerStats* ledger = nullptr;
 };
 
+struct MaintenanceStats;  // maintenance_thread.hpp
+
 // Any thread. The pointers are valid as long as the view.
 class NodeView {
  public:
@@ -56,6 +58,8 @@ class NodeView {
   [[nodiscard]] virtual std::vector<ShardReading> shards() const = 0;
   // None where the node runs without a journal.
   [[nodiscard]] virtual std::optional<JournalReading> journal() const = 0;
+  // Null where the node does not care for a database.
+  [[nodiscard]] virtual const MaintenanceStats* maintenance() const { return nullptr; }
   // True once every listener is served.
   [[nodiscard]] virtual bool started() const = 0;
   // True from the first TERM on.
