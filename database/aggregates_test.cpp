@@ -224,6 +224,7 @@ TEST_P(AggregatesTest, WhatWasDroppedAtTheSourceKeepsWhatWasComputedOfIt) {
   execute(
       "UPDATE wellhead_lifecycle SET keep = interval '1 day', guarded = false WHERE table_name = "
       "'telemetry'");
+  ASSERT_TRUE(maintenance_->make_partitions(report_));
   const auto dropped = maintenance_->drop_expired(false, report_);
   ASSERT_TRUE(dropped) << dropped.error();
   EXPECT_EQ(value("SELECT count(*) FROM telemetry"), "0");
