@@ -16,6 +16,10 @@ constexpr const char* ledger_statement =
     "version integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, "
     "applied_at timestamptz NOT NULL DEFAULT now(), edition text NOT NULL)";
 
+// Multiranges; continuous aggregates with percentiles.
+constexpr int postgresql_oldest = 140'000;
+constexpr ExtensionVersion timescaledb_oldest{2, 7};
+
 constexpr const char* create_extension = "CREATE EXTENSION IF NOT EXISTS timescaledb";
 
 std::string first_value(const DatabaseRows& rows) {
@@ -60,6 +64,7 @@ Migrator::Migrator(Database& database, std::span<const Migration> migrations, st
 
 std::expected<MigrationReport, std::string> Migrator::up() {
   if (const Outcome locked = lock(); !locked) return std::unexpected(locked.error());
+  if (const Outcome fits = refuse_old_server(); !fits) return std::unexpected(fits.error());
   if (const Outcome created = ensure_extension(); !created) return std::unexpected(created.error());
   if (const auto ledger = database_.run(ledger_statement); !ledger)
     return std::unexpected(
@@ -114,6 +119,18 @@ void Migrator::unlock() {
   // The lock goes with the session in any case; giving it back at once lets a waiting runner look sooner.
   [[maybe_unused]] const auto unlocked =
       database_.query(fmt::format("SELECT pg_advisory_unlock({})", lock_key));
+}
+
+Migrator::Outcome Migrator::refuse_old_server() {
+  const auto found = server();
+  if (!found) return std::unexpected(found.error());
+  const bool old_extension =
+      found->edition != Edition::plain && found->timescaledb_version < timescaledb_oldest;
+  if (found->postgresql_version >= postgresql_oldest && !old_extension) return {};
+  return std::unexpected(fmt::format(
+      "This server is too old: it is PostgreSQL {}{}{}, and wellhead needs PostgreSQL 14, with "
+      "TimescaleDB 2.7 or newer where there is one. Nothing was changed; upgrade the server.",
+      found->postgresql, found->timescaledb.empty() ? "" : " with TimescaleDB ", found->timescaledb));
 }
 
 Migrator::Outcome Migrator::ensure_extension() {

@@ -71,6 +71,7 @@ class Migrator {
 
   [[nodiscard]] Outcome lock();
   void unlock();
+  [[nodiscard]] Outcome refuse_old_server();
   [[nodiscard]] Outcome ensure_extension();
   [[nodiscard]] std::expected<Server, std::string> server();
   // What the server will be once the extension is made.

@@ -175,8 +175,8 @@ BEGIN
 END
 $$;
 
--- Every chunk that is past its time, and whether it may go. Changes nothing.
-CREATE FUNCTION wellhead_expired(at timestamptz DEFAULT now())
+-- Every chunk that is past its time, of one table or of all, and whether it may go. Changes nothing.
+CREATE FUNCTION wellhead_expired(of_table text DEFAULT NULL, at timestamptz DEFAULT now())
 RETURNS TABLE (table_name text, chunk text, range_from timestamptz, range_until timestamptz, allowed boolean, reason text)
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -188,7 +188,7 @@ BEGIN
   FOR facts IN
     SELECT l.table_name AS name, l.time_column, l.guarded, l.arrival_column, c.*
     FROM wellhead_lifecycle l, wellhead_chunks(l.table_name) c
-    WHERE l.keep IS NOT NULL AND c.range_until <= at - l.keep ORDER BY l.table_name, c.range_until
+    WHERE l.keep IS NOT NULL AND (of_table IS NULL OR l.table_name = of_table) AND c.range_until <= at - l.keep ORDER BY l.table_name, c.range_until
   LOOP
     table_name := facts.name;
     chunk := facts.chunk;
@@ -224,7 +224,7 @@ DECLARE
   kept boolean := false;
 BEGIN
   PERFORM wellhead_maintenance_lock();
-  FOR expired IN SELECT * FROM wellhead_expired(at) e WHERE e.table_name = of_table LOOP
+  FOR expired IN SELECT * FROM wellhead_expired(of_table, at) LOOP
     chunk := expired.chunk;
     range_from := expired.range_from;
     range_until := expired.range_until;

@@ -1,7 +1,7 @@
 -- loses: wellhead_archive_marker wellhead_retention_log
 
 DROP FUNCTION wellhead_drop_expired(text, boolean, timestamptz);
-DROP FUNCTION wellhead_expired(timestamptz);
+DROP FUNCTION wellhead_expired(text, timestamptz);
 DROP FUNCTION wellhead_chunks(text);
 DROP FUNCTION wellhead_aggregate_query(text, timestamptz, timestamptz);
 DROP FUNCTION wellhead_ceiling(interval, timestamptz);
