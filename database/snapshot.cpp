@@ -55,8 +55,11 @@ SELECT coalesce(a.view_name, j.hypertable_name, j.proc_name), 'policy', j.proc_n
               j.config - 'hypertable_id' - 'mat_hypertable_id')
 FROM timescaledb_information.jobs j LEFT JOIN timescaledb_information.continuous_aggregates a
   ON a.materialization_hypertable_schema = j.hypertable_schema AND a.materialization_hypertable_name = j.hypertable_name
-WHERE coalesce(a.view_schema, j.hypertable_schema) = current_schema()
-UNION ALL
+WHERE coalesce(a.view_schema, j.hypertable_schema) = current_schema())sql";
+
+// A view that later versions may do without.
+constexpr const char* compression_view = "timescaledb_information.compression_settings";
+constexpr const char* compression_question = R"sql(
 SELECT hypertable_name, 'compression of', attname,
        concat_ws(' ', 'segment by ' || segmentby_column_index, 'order by ' || orderby_column_index,
                  CASE WHEN orderby_asc THEN 'ascending' WHEN NOT orderby_asc THEN 'descending' END)
@@ -94,6 +97,12 @@ DatabaseResult<Snapshot> take_snapshot(Database& database) {
   if (!server) return std::unexpected(server.error());
   if (server->edition == Edition::plain) return snapshot;
   if (auto added = add_parts(database, hypertables_question, snapshot); !added)
+    return std::unexpected(added.error());
+  const auto view =
+      database.query(fmt::format("SELECT to_regclass({}) IS NOT NULL", sql_literal(compression_view)));
+  if (!view) return std::unexpected(view.error());
+  if (view->front().front() != "t") return snapshot;
+  if (auto added = add_parts(database, compression_question, snapshot); !added)
     return std::unexpected(added.error());
   return snapshot;
 }
