@@ -80,6 +80,7 @@ int run_command_line(int argc, char** argv) {
   const CommandChosen chosen = [&](std::function<int()> run) { command = std::move(run); };
   add_serve_command(app, chosen);
   add_migrate_command(app, chosen);
+  add_maintain_command(app, chosen);
   add_check_command(app, chosen);
   add_dead_letter_command(app, chosen);
   add_journal_command(app, chosen);

@@ -84,6 +84,7 @@ struct Config {
   ScoringSwitches scoring;
   std::string log_level = "info";
   bool covering_index = false;
+  bool maintenance = true;
 
   bool builtin_streams = true;
   std::vector<StreamConfig> streams;  // built-in ones and the user's, as they are in force

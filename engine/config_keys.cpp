@@ -162,6 +162,9 @@ constexpr std::array keys_table{
 
     ConfigKey{.name = "migrate.covering_index", .type = KeyType::boolean, .slot = WELLHEAD_SLOT(covering_index),
               .help = "`migrate up` also makes the index on telemetry (device_id, timestamp DESC, temperature, pressure, flow_rate)."},
+
+    ConfigKey{.name = "maintenance.enabled", .type = KeyType::boolean, .slot = WELLHEAD_SLOT(maintenance),
+              .help = "The node cares for its database beside the records: aggregates, partitions, retention ([database.md](database.md)). Off: `wellhead maintain` does it elsewhere."},
 };
 // clang-format on
 

@@ -5,6 +5,7 @@
 
 #include "engine/exposition.hpp"
 #include "engine/metrics_journal.hpp"
+#include "engine/metrics_maintenance.hpp"
 #include "engine/metrics_quality.hpp"
 #include "engine/process_stats.hpp"
 #include "engine/record_account.hpp"
@@ -225,6 +226,7 @@ std::string render_metrics(const NodeView& node, const std::string& version) {
   add_quality_metrics(exposition, node);
   add_journal_metrics(exposition, node);
   add_reload_metrics(exposition, node);
+  add_maintenance_metrics(exposition, node);
   exposition.gauge("wellhead_stopping", "1 from the first TERM on.", {}, node.stopping() ? 1 : 0);
   add_process(exposition, version);
   return exposition.text();

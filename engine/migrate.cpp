@@ -16,12 +16,11 @@ constexpr const char* ledger_statement =
     "version integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, "
     "applied_at timestamptz NOT NULL DEFAULT now(), edition text NOT NULL)";
 
-std::string describe(const DatabaseError& error) {
-  std::string text = error.message;
-  if (!error.sqlstate.empty()) text += fmt::format(" (SQLSTATE {})", error.sqlstate);
-  if (!error.context.empty()) text += fmt::format(", at {}", error.context);
-  return text;
-}
+// Multiranges; continuous aggregates with percentiles.
+constexpr int postgresql_oldest = 140'000;
+constexpr ExtensionVersion timescaledb_oldest{2, 7};
+
+constexpr const char* create_extension = "CREATE EXTENSION IF NOT EXISTS timescaledb";
 
 std::string first_value(const DatabaseRows& rows) {
   return rows.empty() || rows.front().empty() ? std::string() : rows.front().front().value_or("");
@@ -31,7 +30,10 @@ int to_version(const std::string& text) {
   return static_cast<int>(std::strtol(text.c_str(), nullptr, 10));
 }
 
-MigrationState state_of(const Migration& migration, const std::set<std::string>& options) {
+// Of one that is not applied.
+MigrationState state_of(const Migration& migration, const std::set<std::string>& options,
+                        const Server& server) {
+  if (!migration.edition.holds(server)) return MigrationState::elsewhere;
   const bool wanted = migration.option.empty() || options.contains(migration.option);
   return wanted ? MigrationState::pending : MigrationState::optional;
 }
@@ -46,6 +48,8 @@ std::string_view to_string(MigrationState state) noexcept {
       return "pending";
     case MigrationState::optional:
       return "optional";
+    case MigrationState::elsewhere:
+      return "elsewhere";
     case MigrationState::edited:
       return "edited";
     case MigrationState::unknown:
@@ -60,6 +64,7 @@ Migrator::Migrator(Database& database, std::span<const Migration> migrations, st
 
 std::expected<MigrationReport, std::string> Migrator::up() {
   if (const Outcome locked = lock(); !locked) return std::unexpected(locked.error());
+  if (const Outcome fits = refuse_old_server(); !fits) return std::unexpected(fits.error());
   if (const Outcome created = ensure_extension(); !created) return std::unexpected(created.error());
   if (const auto ledger = database_.run(ledger_statement); !ledger)
     return std::unexpected(
@@ -67,9 +72,9 @@ std::expected<MigrationReport, std::string> Migrator::up() {
                     "Nothing was changed; the "
                     "role needs the right to create tables.",
                     describe(ledger.error())));
-  const auto current = edition();
+  const auto current = server();
   if (!current) return std::unexpected(current.error());
-  const auto before = records();
+  const auto before = records(*current);
   if (!before) return std::unexpected(before.error());
   if (const Outcome safe = refuse_unsafe(*before); !safe) return std::unexpected(safe.error());
 
@@ -77,23 +82,24 @@ std::expected<MigrationReport, std::string> Migrator::up() {
   for (const Migration& migration : migrations_) {
     const auto record = std::ranges::find(*before, migration.version, &MigrationRecord::version);
     if (record->state != MigrationState::pending) continue;
-    if (const Outcome done = apply(migration, *current); !done) return std::unexpected(done.error());
+    if (const Outcome done = apply(migration, describe(*current)); !done)
+      return std::unexpected(done.error());
     ++applied;
   }
   auto report = status();
   if (report) report->applied_now = applied;
-  // The lock goes with the session in any case; giving it back at once lets a waiting runner look sooner.
-  [[maybe_unused]] const auto unlocked =
-      database_.query(fmt::format("SELECT pg_advisory_unlock({})", lock_key));
+  unlock();
   return report;
 }
 
 std::expected<MigrationReport, std::string> Migrator::status() {
-  const auto current = edition();
+  const auto current = server();
   if (!current) return std::unexpected(current.error());
-  auto all = records();
+  const auto future = future_server();
+  if (!future) return std::unexpected(future.error());
+  auto all = records(*future);
   if (!all) return std::unexpected(all.error());
-  return MigrationReport{*current, std::move(*all), 0};
+  return MigrationReport{.edition = describe(*current), .records = std::move(*all)};
 }
 
 Migrator::Outcome Migrator::lock() {
@@ -109,28 +115,37 @@ Migrator::Outcome Migrator::lock() {
   return {};
 }
 
+void Migrator::unlock() {
+  // The lock goes with the session in any case; giving it back at once lets a waiting runner look sooner.
+  [[maybe_unused]] const auto unlocked =
+      database_.query(fmt::format("SELECT pg_advisory_unlock({})", lock_key));
+}
+
+Migrator::Outcome Migrator::refuse_old_server() {
+  const auto found = server();
+  if (!found) return std::unexpected(found.error());
+  const bool old_extension =
+      found->edition != Edition::plain && found->timescaledb_version < timescaledb_oldest;
+  if (found->postgresql_version >= postgresql_oldest && !old_extension) return {};
+  return std::unexpected(fmt::format(
+      "This server is too old: it is PostgreSQL {}{}{}, and wellhead needs PostgreSQL 14, with "
+      "TimescaleDB 2.7 or newer where there is one. Nothing was changed; upgrade the server.",
+      found->postgresql, found->timescaledb.empty() ? "" : " with TimescaleDB ", found->timescaledb));
+}
+
 Migrator::Outcome Migrator::ensure_extension() {
-  // The loader defines its settings when it is preloaded, also in databases without the extension.
-  const auto found = database_.query(
-      "SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb'), "
-      "EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb'), "
-      "EXISTS (SELECT FROM pg_settings WHERE name = 'timescaledb.disable_load')");
-  if (!found)
-    return std::unexpected("The server's extensions cannot be read: " + describe(found.error()) + ".");
-  const DatabaseRow& row = found->front();
-  const bool created = row[0] == "t";
-  const bool available = row[1] == "t";
-  const bool preloaded = row[2] == "t";
-  if (created) return {};
-  if (!available || !preloaded) {
+  const auto found = server();
+  if (!found) return std::unexpected(found.error());
+  if (found->edition != Edition::plain) return {};
+  if (!found->available || !found->preloaded) {
     tell_(fmt::format(
-        "Warning: this server has no TimescaleDB ({}): the tables become plain tables with the same "
-        "indexes, without chunks, and retention and compression will not work on them.",
-        available ? "it is installed, but shared_preload_libraries does not name timescaledb"
-                  : "the extension is not installed"));
+        "Warning: this server has no TimescaleDB ({}): the tables are partitioned by PostgreSQL's own means, "
+        "which the node takes care of; there is no compression.",
+        found->available ? "it is installed, but shared_preload_libraries does not name timescaledb"
+                         : "the extension is not installed"));
     return {};
   }
-  if (const auto made = database_.run("CREATE EXTENSION IF NOT EXISTS timescaledb"); !made)
+  if (const auto made = database_.run(create_extension); !made)
     return std::unexpected(
         fmt::format("TimescaleDB is installed on the server, and creating its extension in this database was "
                     "refused: {}. Nothing "
@@ -141,15 +156,23 @@ Migrator::Outcome Migrator::ensure_extension() {
   return {};
 }
 
-std::expected<std::string, std::string> Migrator::edition() {
-  const auto found = database_.query(
-      "SELECT current_setting('server_version'), "
-      "(SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'), "
-      "current_setting('timescaledb.license', true)");
+std::expected<Server, std::string> Migrator::server() {
+  auto found = detect_server(database_);
   if (!found) return std::unexpected("The server's version cannot be read: " + describe(found.error()) + ".");
-  const DatabaseRow& row = found->front();
-  if (!row[1]) return fmt::format("PostgreSQL {} without TimescaleDB", row[0].value_or(""));
-  return fmt::format("TimescaleDB {} ({} edition)", *row[1], row[2] == "apache" ? "Apache" : "Community");
+  return std::move(*found);
+}
+
+// The edition shows only once the extension is there, so it is made and rolled back; a role that may not make
+// it is told so by up().
+std::expected<Server, std::string> Migrator::future_server() {
+  auto now = server();
+  if (!now || now->edition != Edition::plain || !now->available || !now->preloaded) return now;
+  std::optional<Server> future;
+  if (database_.run("BEGIN") && database_.run(create_extension)) {
+    if (auto found = detect_server(database_)) future = std::move(*found);
+  }
+  roll_back();
+  return future ? std::move(*future) : std::move(*now);
 }
 
 std::expected<DatabaseRows, std::string> Migrator::applied_rows() {
@@ -167,12 +190,12 @@ std::expected<DatabaseRows, std::string> Migrator::applied_rows() {
   return std::move(*rows);
 }
 
-std::expected<std::vector<MigrationRecord>, std::string> Migrator::records() {
+std::expected<std::vector<MigrationRecord>, std::string> Migrator::records(const Server& server) {
   const auto rows = applied_rows();
   if (!rows) return std::unexpected(rows.error());
   std::vector<MigrationRecord> all;
   for (const Migration& migration : migrations_)
-    all.push_back({migration.version, migration.name, state_of(migration, options_), "", ""});
+    all.push_back({migration.version, migration.name, state_of(migration, options_, server), "", ""});
   for (const DatabaseRow& row : *rows) {
     const int version = to_version(row[0].value_or(""));
     const auto record = std::ranges::find(all, version, &MigrationRecord::version);
@@ -213,29 +236,34 @@ Migrator::Outcome Migrator::refuse_unsafe(std::span<const MigrationRecord> recor
       "the newest release in use.");
 }
 
+const Migration* Migrator::find(int version) const {
+  const auto found = std::ranges::find(migrations_, version, &Migration::version);
+  return found == migrations_.end() ? nullptr : &*found;
+}
+
 Migrator::Outcome Migrator::apply(const Migration& migration, const std::string& edition) {
-  const Outcome done = apply_in_transaction(migration, edition);
+  const std::string ledger_row = fmt::format(
+      "INSERT INTO wellhead_migration (version, name, checksum, edition) VALUES ({}, {}, {}, {})",
+      migration.version, sql_literal(migration.name), sql_literal(migration.checksum), sql_literal(edition));
+  const Outcome done = migration.transactional ? in_transaction(migration.sql, ledger_row)
+                                               : one_by_one(migration.sql, ledger_row);
   if (done) {
     tell_(fmt::format("Applied {:04}_{}.", migration.version, migration.name));
     return {};
   }
-  if (database_.connected()) {
-    // Where this fails too, the server rolls back when the connection ends.
-    [[maybe_unused]] const auto rolled_back = database_.run("ROLLBACK");
-  }
-  return std::unexpected(
-      fmt::format("The migration {:04}_{} failed and was rolled back: {}. The migrations before it stay "
-                  "applied; `wellhead migrate "
-                  "status` lists them.",
-                  migration.version, migration.name, done.error()));
+  roll_back();
+  return std::unexpected(fmt::format(
+      "The migration {:04}_{} failed and {}: {}. The migrations before it stay applied; `wellhead migrate "
+      "status` lists them.",
+      migration.version, migration.name,
+      migration.transactional
+          ? "was rolled back"
+          : "cannot be rolled back, but the next `wellhead migrate up` repeats it from its first statement",
+      done.error()));
 }
 
-Migrator::Outcome Migrator::apply_in_transaction(const Migration& migration, const std::string& edition) {
-  const std::string ledger_row = fmt::format(
-      "INSERT INTO wellhead_migration (version, name, checksum, edition) VALUES ({}, {}, {}, {})",
-      migration.version, sql_literal(migration.name), sql_literal(migration.checksum), sql_literal(edition));
-  for (const std::string_view statements :
-       {std::string_view("BEGIN"), migration.sql, std::string_view(ledger_row)}) {
+Migrator::Outcome Migrator::in_transaction(std::string_view sql, std::string_view ledger_statement) {
+  for (const std::string_view statements : {std::string_view("BEGIN"), sql, ledger_statement}) {
     if (const auto ran = database_.run(statements); !ran) return std::unexpected(describe(ran.error()));
     if (!database_.in_transaction())
       return std::unexpected("it ended its own transaction, which a migration must not");
@@ -245,13 +273,29 @@ Migrator::Outcome Migrator::apply_in_transaction(const Migration& migration, con
   return {};
 }
 
+// One message each: several statements in one message would be one transaction.
+Migrator::Outcome Migrator::one_by_one(std::string_view sql, std::string_view ledger_statement) {
+  for (const std::string& statement : split_statements(sql)) {
+    if (const auto ran = database_.run(statement); !ran) return std::unexpected(describe(ran.error()));
+  }
+  if (const auto recorded = database_.run(ledger_statement); !recorded)
+    return std::unexpected(describe(recorded.error()));
+  return {};
+}
+
+// Where this fails too, the server rolls back when the connection ends.
+void Migrator::roll_back() {
+  if (!database_.in_transaction()) return;
+  [[maybe_unused]] const auto rolled_back = database_.run("ROLLBACK");
+}
+
 std::string print_report(const MigrationReport& report) {
   std::size_t name_width = 4;
   for (const MigrationRecord& record : report.records) name_width = std::max(name_width, record.name.size());
-  std::string text = fmt::format("{}\n{:<7}  {:<{}}  {:<8}  {:<20}  {}\n", report.edition, "version", "name",
+  std::string text = fmt::format("{}\n{:<7}  {:<{}}  {:<9}  {:<20}  {}\n", report.edition, "version", "name",
                                  name_width, "state", "applied at", "on");
   for (const MigrationRecord& record : report.records) {
-    text += fmt::format("{:04}     {:<{}}  {:<8}  {:<20}  {}", record.version, record.name, name_width,
+    text += fmt::format("{:04}     {:<{}}  {:<9}  {:<20}  {}", record.version, record.name, name_width,
                         to_string(record.state), record.applied_at, record.edition);
     text.erase(text.find_last_not_of(' ') + 1);
     text += '\n';

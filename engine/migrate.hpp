@@ -1,18 +1,22 @@
-// Brings a database's tables to what this binary needs: `wellhead migrate up` and `status`.
+// Brings a database's tables to what this binary needs, and back: `wellhead migrate`.
 //
 // One runner at a time, by an advisory lock of the session; each file in one transaction with the row that
-// records it, so a file is applied once or not at all, whatever dies in between.
+// records it, so a file is applied once or not at all, whatever dies in between. A file whose statements
+// cannot run in a transaction is recorded after its last statement, and run again from its first where
+// something died before that: such statements may be repeated.
 #pragma once
 
 #include <cstdint>
 #include <expected>
 #include <functional>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "database/server.hpp"
 #include "engine/migrations.hpp"
 #include "sink/database.hpp"
 
@@ -21,9 +25,10 @@ namespace wellhead {
 enum class MigrationState : std::uint8_t {
   applied,
   pending,
-  optional,  // not applied, and applied only where it is asked for
-  edited,    // applied, and the file has changed since: refused
-  unknown,   // applied by a newer wellhead
+  optional,   // not applied, and applied only where it is asked for
+  elsewhere,  // not applied, and applied only on another edition
+  edited,     // applied, and the file has changed since: refused
+  unknown,    // applied by a newer wellhead
 };
 [[nodiscard]] std::string_view to_string(MigrationState state) noexcept;
 
@@ -39,6 +44,7 @@ struct MigrationReport {
   std::string edition;  // "TimescaleDB 2.19.3 (Apache edition)", "PostgreSQL 17.5 without TimescaleDB"
   std::vector<MigrationRecord> records;
   int applied_now = 0;
+  int undone_now = 0;
 };
 
 class Migrator {
@@ -51,18 +57,39 @@ class Migrator {
   [[nodiscard]] std::expected<MigrationReport, std::string> up();
   // Changes nothing.
   [[nodiscard]] std::expected<MigrationReport, std::string> status();
+  // The SQL that up() would run, as a script with a comment before each file. Changes nothing.
+  [[nodiscard]] std::expected<std::string, std::string> plan();
+  // Undoes what was applied, the newest first, until `to` is the newest; without `to`, only the newest.
+  // Where rows would go with it, nothing is done without `data_loss`.
+  [[nodiscard]] std::expected<MigrationReport, std::string> down(std::optional<int> to, bool data_loss);
+  // How the live tables differ from what the migrations would give, a sentence each; empty: not at all.
+  // Changes nothing: what is to be compared with is made in a schema of its own and rolled back.
+  [[nodiscard]] std::expected<std::vector<std::string>, std::string> verify();
 
  private:
   using Outcome = std::expected<void, std::string>;
 
   [[nodiscard]] Outcome lock();
+  void unlock();
+  [[nodiscard]] Outcome refuse_old_server();
   [[nodiscard]] Outcome ensure_extension();
-  [[nodiscard]] std::expected<std::string, std::string> edition();
-  [[nodiscard]] std::expected<std::vector<MigrationRecord>, std::string> records();
+  [[nodiscard]] std::expected<Server, std::string> server();
+  // What the server will be once the extension is made.
+  [[nodiscard]] std::expected<Server, std::string> future_server();
+  [[nodiscard]] std::expected<std::vector<MigrationRecord>, std::string> records(const Server& server);
   [[nodiscard]] std::expected<DatabaseRows, std::string> applied_rows();
   [[nodiscard]] Outcome refuse_unsafe(std::span<const MigrationRecord> records) const;
+  [[nodiscard]] const Migration* find(int version) const;
   [[nodiscard]] Outcome apply(const Migration& migration, const std::string& edition);
-  [[nodiscard]] Outcome apply_in_transaction(const Migration& migration, const std::string& edition);
+  [[nodiscard]] Outcome in_transaction(std::string_view sql, std::string_view ledger_statement);
+  [[nodiscard]] Outcome one_by_one(std::string_view sql, std::string_view ledger_statement);
+  void roll_back();
+  [[nodiscard]] std::expected<std::vector<const Migration*>, std::string> to_undo(
+      std::span<const MigrationRecord> records, std::optional<int> to) const;
+  [[nodiscard]] Outcome refuse_loss(std::span<const Migration* const> undone);
+  [[nodiscard]] Outcome undo(const Migration& migration);
+  [[nodiscard]] std::expected<std::vector<std::string>, std::string> compare(
+      std::span<const Migration* const> wanted);
 
   Database& database_;
   std::span<const Migration> migrations_;

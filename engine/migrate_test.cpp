@@ -26,7 +26,7 @@ class MigrateTest : public testing::Test {
     test_database_->execute("DROP EXTENSION IF EXISTS timescaledb CASCADE");
     timescaledb_ = test_database_->value(
                        "SELECT count(*) FROM pg_settings WHERE name = 'timescaledb.disable_load'") == "1";
-    const auto parsed = parse_migrations(embedded_migration_files());
+    const auto parsed = parse_migrations(embedded_migration_files(), embedded_down_files());
     ASSERT_TRUE(parsed);
     shipped_ = *parsed;
   }
@@ -53,10 +53,31 @@ class MigrateTest : public testing::Test {
   }
   std::string value(const std::string& sql) { return test_database_->value(sql); }
 
-  // How many of the shipped migrations an `up` without options applies.
-  [[nodiscard]] int always_applied() const {
-    return static_cast<int>(
-        std::ranges::count_if(shipped_, [](const Migration& shipped) { return shipped.option.empty(); }));
+  template <typename Call>
+  auto with_migrator(std::span<const Migration> migrations, Call call) {
+    const auto database = connect();
+    Migrator migrator(*database, migrations, {}, [this](std::string_view told) { told_ += told; });
+    return call(migrator);
+  }
+  std::expected<std::string, std::string> plan() {
+    return with_migrator(shipped_, [](Migrator& migrator) { return migrator.plan(); });
+  }
+  std::expected<std::vector<std::string>, std::string> verify() {
+    return with_migrator(shipped_, [](Migrator& migrator) { return migrator.verify(); });
+  }
+  std::expected<MigrationReport, std::string> down(std::span<const Migration> migrations,
+                                                   std::optional<int> to, bool data_loss = false) {
+    return with_migrator(migrations, [&](Migrator& migrator) { return migrator.down(to, data_loss); });
+  }
+
+  // How many of the shipped migrations an `up` without options applies. REQUIRES the extension where it can
+  // be.
+  [[nodiscard]] int always_applied() {
+    const auto database = connect();
+    const Server server = detect_server(*database).value();
+    return static_cast<int>(std::ranges::count_if(shipped_, [&](const Migration& shipped) {
+      return shipped.option.empty() && shipped.edition.holds(server);
+    }));
   }
 
   std::unique_ptr<TestDatabase> test_database_;
@@ -68,7 +89,9 @@ class MigrateTest : public testing::Test {
 // Migrations from SQL alone, named a, b, c, …
 class Script {
  public:
-  explicit Script(std::vector<std::string> files) : contents_(std::move(files)) {
+  // `downs` are the ways back, as many as there are.
+  explicit Script(std::vector<std::string> files, std::vector<std::string> downs = {})
+      : contents_(std::move(files)), downs_(std::move(downs)) {
     std::vector<EmbeddedFile> embedded;
     for (std::size_t index = 0; index < contents_.size(); ++index) {
       names_.push_back("000" + std::to_string(index + 1) + "_" + static_cast<char>('a' + index) + ".sql");
@@ -76,12 +99,16 @@ class Script {
     embedded.reserve(contents_.size());
     for (std::size_t index = 0; index < contents_.size(); ++index)
       embedded.push_back({names_[index], contents_[index]});
-    migrations_ = parse_migrations(embedded).value();
+    std::vector<EmbeddedFile> ways_back;
+    for (std::size_t index = 0; index < downs_.size(); ++index)
+      ways_back.push_back({names_[index], downs_[index]});
+    migrations_ = parse_migrations(embedded, ways_back).value();
   }
   [[nodiscard]] std::span<const Migration> all() const { return migrations_; }
 
  private:
   std::vector<std::string> contents_;
+  std::vector<std::string> downs_;
   std::vector<std::string> names_;
   std::vector<Migration> migrations_;
 };
@@ -286,6 +313,168 @@ TEST_F(MigrateTest, ARoleWithoutTheRightToCreateIsToldWhatToDo) {
       timescaledb_ ? "run CREATE EXTENSION timescaledb in this database as its owner or a superuser"
                    : "the role needs the right to create tables";
   EXPECT_NE(refused.error().find(expected), std::string::npos) << refused.error();
+}
+
+TEST_F(MigrateTest, ThePlanIsTheSqlOfThisServersEditionAndChangesNothing) {
+  const auto planned = plan();
+  ASSERT_TRUE(planned) << planned.error();
+  EXPECT_EQ(value("SELECT to_regclass('telemetry') IS NULL AND to_regclass('wellhead_migration') IS NULL"),
+            "t");
+  EXPECT_EQ(value("SELECT count(*) FROM pg_extension WHERE extname = 'timescaledb'"), "0");
+  EXPECT_NE(planned->find("-- 0002_telemetry\nBEGIN;\n"), std::string::npos);
+  EXPECT_EQ(planned->find("CREATE EXTENSION") != std::string::npos, timescaledb_);
+  EXPECT_EQ(planned->find("-- 0011_partitions") == std::string::npos, timescaledb_);
+  EXPECT_EQ(planned->find("covering"), std::string::npos);
+  ASSERT_TRUE(up(shipped_));
+  const auto nothing = plan();
+  ASSERT_TRUE(nothing) << nothing.error();
+  EXPECT_NE(nothing->find("-- Nothing to apply."), std::string::npos) << *nothing;
+}
+
+TEST_F(MigrateTest, WhatWasMigratedVerifies) {
+  ASSERT_TRUE(up(shipped_));
+  const auto differences = verify();
+  ASSERT_TRUE(differences) << differences.error();
+  EXPECT_TRUE(differences->empty()) << testing::PrintToString(*differences);
+  EXPECT_EQ(value("SELECT count(*) FROM pg_namespace WHERE nspname = 'wellhead_verify'"), "0");
+}
+
+TEST_F(MigrateTest, EachDifferenceIsNamed) {
+  ASSERT_TRUE(up(shipped_));
+  test_database_->execute(
+      "ALTER TABLE telemetry ALTER COLUMN source_system SET DEFAULT 'other'; "
+      "ALTER TABLE telemetry DROP CONSTRAINT telemetry_rpm_check; "
+      "DROP INDEX telemetry_anomaly_idx; CREATE INDEX mine_idx ON telemetry (rpm); "
+      "ALTER TABLE diagnostic_results ALTER COLUMN severity DROP NOT NULL; "
+      "ALTER TABLE diagnostic_results ALTER COLUMN well_id TYPE varchar(64); "
+      "CREATE OR REPLACE FUNCTION wellhead_maintenance_lock() RETURNS void LANGUAGE sql AS 'SELECT'; "
+      "DROP TABLE wellhead_retention_log; CREATE TABLE mine (x int)");
+  if (timescaledb_)
+    test_database_->execute("SELECT set_chunk_time_interval('dead_letter', interval '2 days')");
+  const auto differences = verify();
+  ASSERT_TRUE(differences) << differences.error();
+  SCOPED_TRACE(testing::PrintToString(*differences));
+  const auto told = [&](const std::string& beginning) {
+    return std::ranges::any_of(*differences,
+                               [&](const std::string& each) { return each.starts_with(beginning); });
+  };
+  EXPECT_TRUE(
+      told("telemetry: the column source_system is text DEFAULT 'other'::text; it is to be text DEFAULT "
+           "'scada'::text."));
+  EXPECT_TRUE(told("telemetry: the constraint telemetry_rpm_check is missing; it is to be: CHECK"));
+  EXPECT_TRUE(told("telemetry: the index telemetry_anomaly_idx is missing; it is to be: CREATE INDEX"));
+  EXPECT_TRUE(
+      told("telemetry: the index mine_idx is there, and no migration makes it: CREATE INDEX mine_idx"));
+  EXPECT_TRUE(told("diagnostic_results: the column severity is text; it is to be text NOT NULL."));
+  EXPECT_TRUE(
+      told("diagnostic_results: the column well_id is character varying(64) NOT NULL; it is to be text"));
+  EXPECT_TRUE(told("The function wellhead_maintenance_lock() has another body."));
+  EXPECT_TRUE(told("wellhead_retention_log is missing."));
+  EXPECT_EQ(told("dead_letter: the chunk interval received_at is 2 days; it is to be 1 day."), timescaledb_);
+  EXPECT_FALSE(told("mine"));
+}
+
+TEST_F(MigrateTest, ADatabaseThatWasNotMigratedIsToldSo) {
+  const auto differences = verify();
+  ASSERT_TRUE(differences) << differences.error();
+  EXPECT_EQ(differences->front(), "The migration 0001_progress is not applied.");
+  EXPECT_EQ(value("SELECT to_regclass('telemetry') IS NULL"), "t");
+}
+
+TEST_F(MigrateTest, PartitionedTablesOfPlainPostgreSqlVerify) {
+  test_database_->make_plain();
+  test_database_->create_shipped_tables();
+  const auto differences = verify();
+  ASSERT_TRUE(differences) << differences.error();
+  // They were made without a runner, which is all that is to be told of them.
+  for (const std::string& difference : *differences)
+    EXPECT_TRUE(difference.ends_with(" is not applied.")) << difference;
+  EXPECT_FALSE(differences->empty());
+}
+
+TEST_F(MigrateTest, TheNewestIsUndoneAndCanBeAppliedAgain) {
+  const Script script({"CREATE TABLE one (x int)", "CREATE TABLE two (x int)"},
+                      {"DROP TABLE one;", "-- loses: two\nDROP TABLE two;"});
+  ASSERT_TRUE(up(script.all()));
+  const auto undone = down(script.all(), std::nullopt);
+  ASSERT_TRUE(undone) << undone.error();
+  EXPECT_EQ(undone->undone_now, 1);
+  EXPECT_EQ(value("SELECT to_regclass('two') IS NULL AND to_regclass('one') IS NOT NULL"), "t");
+  ASSERT_TRUE(up(script.all()));
+  ASSERT_TRUE(down(script.all(), 0));
+  EXPECT_EQ(value("SELECT to_regclass('one') IS NULL AND to_regclass('two') IS NULL"), "t");
+  EXPECT_EQ(value("SELECT count(*) FROM wellhead_migration"), "0");
+}
+
+TEST_F(MigrateTest, RowsAreDeletedOnTheWayBackOnlyWhereThatIsSaid) {
+  const Script script({"CREATE TABLE one (x int)", "CREATE TABLE two (x int)"},
+                      {"-- loses: one\nDROP TABLE one;", "DROP TABLE two;"});
+  ASSERT_TRUE(up(script.all()));
+  test_database_->execute("INSERT INTO one VALUES (1)");
+  const auto refused = down(script.all(), 0);
+  ASSERT_FALSE(refused);
+  EXPECT_TRUE(
+      refused.error().starts_with("Going down would delete the rows of one for good. Nothing was changed"))
+      << refused.error();
+  EXPECT_EQ(value("SELECT count(*) FROM wellhead_migration"), "2");
+  EXPECT_TRUE(down(script.all(), 0, true));
+  EXPECT_EQ(value("SELECT to_regclass('one') IS NULL"), "t");
+}
+
+TEST_F(MigrateTest, WhatHasNoWayBackStaysWithAllAboveIt) {
+  const Script script({"CREATE TABLE one (x int)", "CREATE TABLE two (x int)"});
+  ASSERT_TRUE(up(script.all()));
+  const auto refused = down(script.all(), 0);
+  ASSERT_FALSE(refused);
+  EXPECT_TRUE(refused.error().starts_with("The migration 0002_b has no way back. Nothing was changed"))
+      << refused.error();
+}
+
+TEST_F(MigrateTest, TheShippedLifecycleCanBeUndoneAndMadeAgain) {
+  ASSERT_TRUE(up(shipped_));
+  if (timescaledb_) {
+    const auto undone = down(shipped_, 9);
+    ASSERT_TRUE(undone) << undone.error();
+    EXPECT_EQ(value("SELECT count(*) FROM pg_tables WHERE schemaname = 'public' AND tablename IN "
+                    "('telemetry_1min', 'wellhead_lifecycle', 'wellhead_invalidation')"),
+              "0");
+    EXPECT_EQ(value("SELECT count(*) FROM pg_proc WHERE proname LIKE 'wellhead%'"), "0");
+    ASSERT_TRUE(up(shipped_));
+  }
+  const auto differences = verify();
+  ASSERT_TRUE(differences) << differences.error();
+  EXPECT_TRUE(differences->empty()) << testing::PrintToString(*differences);
+}
+
+TEST_F(MigrateTest, StatementsOutsideOfATransactionAreRepeatedUntilTheLastIsDone) {
+  const auto file = [](const char* last) {
+    return std::string("-- transaction: none\nCREATE TABLE IF NOT EXISTS one (x int);\nVACUUM one;\n") + last;
+  };
+  const auto failed = up(Script({file("SELECT 1 / 0;\n")}).all());
+  ASSERT_FALSE(failed);
+  EXPECT_NE(failed.error().find("the next `wellhead migrate up` repeats it from its first statement"),
+            std::string::npos)
+      << failed.error();
+  EXPECT_EQ(value("SELECT count(*) FROM wellhead_migration"), "0");
+  ASSERT_TRUE(up(Script({file("VACUUM one;\n")}).all()));
+  EXPECT_EQ(value("SELECT count(*) FROM wellhead_migration"), "1");
+}
+
+TEST_F(MigrateTest, MigrationsOfOtherEditionsAreListedAndNotApplied) {
+  const auto report = up(shipped_);
+  ASSERT_TRUE(report) << report.error();
+  const auto partitions = std::ranges::find(report->records, "partitions", &MigrationRecord::name);
+  ASSERT_NE(partitions, report->records.end());
+  EXPECT_EQ(partitions->state, timescaledb_ ? MigrationState::elsewhere : MigrationState::applied);
+}
+
+TEST_F(MigrateTest, ATableInTheWayIsNamedAndNothingIsChanged) {
+  test_database_->execute("CREATE VIEW telemetry AS SELECT 1 AS x");
+  const auto refused = up(shipped_);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().find("relation \"telemetry\" already exists"), std::string::npos)
+      << refused.error();
+  EXPECT_EQ(value("SELECT max(version) FROM wellhead_migration"), "1");
 }
 
 }  // namespace

@@ -48,16 +48,63 @@ TEST(Migrations, NoneOfThemEndsTheTransactionItRunsIn) {
   }
 }
 
-TEST(Migrations, AGapOrAnOddNameIsRefused) {
-  const std::array<EmbeddedFile, 2> gap{{{"0001_a.sql", ""}, {"0003_b.sql", ""}}};
-  const auto parsed = parse_migrations(gap);
+TEST(Migrations, NumbersThatDoNotAscendAndOddNamesAreRefused) {
+  const std::array<EmbeddedFile, 2> twice{{{"0003_a.sql", ""}, {"0003_b.sql", ""}}};
+  const auto parsed = parse_migrations(twice);
   ASSERT_FALSE(parsed);
   EXPECT_EQ(parsed.error(),
-            "The migration 0003_b.sql is out of place: version 0002 was expected, as 0002_name.sql.");
+            "The migration 0003_b.sql is out of place: a number above 0003 was expected, as NNNN_name.sql.");
   for (const char* name : {"1_a.sql", "0001a.sql", "0001_.sql", "0001_a.txt", "x001_a.sql"}) {
     const std::array<EmbeddedFile, 1> odd{{{name, ""}}};
     EXPECT_FALSE(parse_migrations(odd)) << name;
   }
+}
+
+TEST(Migrations, TheFirstLinesSayWhereAndHowOneApplies) {
+  const std::array<EmbeddedFile, 3> files{
+      {{"0001_a.sql", "-- edition: apache, plain\n-- transaction: none\nSELECT 1;\n"},
+       {"0002_b.sql", "-- edition: community >= 2.18\n--\n-- Words.\n"},
+       {"0003_c.sql", "-- edition: community < 2.18\n"}}};
+  const auto parsed = parse_migrations(files);
+  ASSERT_TRUE(parsed) << parsed.error();
+  Server server;
+  EXPECT_TRUE((*parsed)[0].edition.holds(server));
+  EXPECT_FALSE((*parsed)[0].transactional);
+  EXPECT_FALSE((*parsed)[1].edition.holds(server));
+  EXPECT_TRUE((*parsed)[1].transactional);
+  server.edition = Edition::community;
+  server.timescaledb_version = {2, 17};
+  EXPECT_FALSE((*parsed)[0].edition.holds(server));
+  EXPECT_FALSE((*parsed)[1].edition.holds(server));
+  EXPECT_TRUE((*parsed)[2].edition.holds(server));
+  server.timescaledb_version = {2, 18};
+  EXPECT_TRUE((*parsed)[1].edition.holds(server));
+  EXPECT_FALSE((*parsed)[2].edition.holds(server));
+  const std::array<EmbeddedFile, 1> unknown{{{"0001_a.sql", "-- edition: enterprise\n"}}};
+  EXPECT_FALSE(parse_migrations(unknown));
+}
+
+TEST(Migrations, AWayBackBelongsToTheFileOfItsName) {
+  const std::array<EmbeddedFile, 2> files{{{"0001_a.sql", ""}, {"0002_b.sql", ""}}};
+  const std::array<EmbeddedFile, 1> down{{{"0002_b.sql", "-- loses: one two\nDROP TABLE one;\n"}}};
+  const auto parsed = parse_migrations(files, down);
+  ASSERT_TRUE(parsed) << parsed.error();
+  EXPECT_FALSE((*parsed)[0].down);
+  ASSERT_TRUE((*parsed)[1].down);
+  EXPECT_EQ((*parsed)[1].down->loses, (std::vector<std::string>{"one", "two"}));
+}
+
+TEST(Migrations, EveryWayBackThatShipsHasItsMigration) {
+  const auto migrations = parse_migrations(embedded_migration_files(), embedded_down_files());
+  ASSERT_TRUE(migrations) << migrations.error();
+  const auto with_down = std::ranges::count_if(
+      *migrations, [](const Migration& migration) { return migration.down.has_value(); });
+  EXPECT_EQ(static_cast<std::size_t>(with_down), embedded_down_files().size());
+}
+
+TEST(Migrations, StatementsAreSplitAtTheEndsOfLinesAndCommentsLeftOut) {
+  EXPECT_EQ(split_statements("-- words\n\nCALL one();\nCALL two(\n  3);\n"),
+            (std::vector<std::string>{"CALL one();", "CALL two(\n  3);"}));
 }
 
 TEST(Migrations, TheFirstLineMakesOneOptional) {

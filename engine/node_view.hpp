@@ -57,6 +57,8 @@ struct JournalReading {
   const LedgerStats* ledger = nullptr;
 };
 
+struct MaintenanceStats;  // maintenance_thread.hpp
+
 // Any thread. The pointers are valid as long as the view.
 class NodeView {
  public:
@@ -71,6 +73,8 @@ class NodeView {
   [[nodiscard]] virtual std::vector<AttributesReading> attributes() const = 0;
   // Of the streams with computed columns; empty where nothing is scored.
   [[nodiscard]] virtual std::vector<QualityReading> quality() const = 0;
+  // Null where the node does not care for a database.
+  [[nodiscard]] virtual const MaintenanceStats* maintenance() const { return nullptr; }
   // True once every listener is served.
   [[nodiscard]] virtual bool started() const = 0;
   // True from the first TERM on.

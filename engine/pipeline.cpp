@@ -127,6 +127,8 @@ void Pipeline::create_shards() {
                                               journal_ != nullptr ? &journal_->journal() : nullptr,
                                               journal_ != nullptr ? journal_->streams().maps : StreamMaps{},
                                               &refused_));
+  if (config_.sink == "postgres" && config_.maintenance)
+    maintenance_ = std::make_unique<MaintenanceThread>(postgres_options(config_));
 }
 
 std::unique_ptr<Committer> Pipeline::make_committer(std::uint32_t shard) {
@@ -261,12 +263,15 @@ std::expected<void, std::string> Pipeline::start() {
   for (const Front& front : fronts_) {
     if (const Outcome started = front.reactor->start(); !started) return started;
   }
+  if (maintenance_) maintenance_->start();
   started_.store(true, std::memory_order_release);
   return {};
 }
 
 void Pipeline::stop(steady_clock::time_point deadline) {
   stopping_.store(true, std::memory_order_release);
+  // First, so that no lock of its is in the way of the last commits.
+  if (maintenance_) maintenance_->stop();
   const auto answer_time =
       std::min<steady_clock::duration>(answer_time_max, (deadline - steady_clock::now()) / 4);
   for (const Front& front : fronts_) front.reactor->request_stop(deadline);

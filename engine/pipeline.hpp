@@ -14,6 +14,7 @@
 #include "engine/admin.hpp"
 #include "engine/config.hpp"
 #include "engine/config_check.hpp"
+#include "engine/maintenance_thread.hpp"
 #include "engine/node_journal.hpp"
 #include "engine/node_view.hpp"
 #include "net/batching_intake.hpp"
@@ -70,6 +71,9 @@ class Pipeline final : public NodeView {
     return attributes_ != nullptr ? attributes_->read() : std::vector<AttributesReading>{};
   }
   [[nodiscard]] std::vector<QualityReading> quality() const override;
+  [[nodiscard]] const MaintenanceStats* maintenance() const override {
+    return maintenance_ ? &maintenance_->stats() : nullptr;
+  }
   [[nodiscard]] bool started() const override { return started_.load(std::memory_order_acquire); }
   [[nodiscard]] bool stopping() const override { return stopping_.load(std::memory_order_acquire); }
 
@@ -125,6 +129,7 @@ class Pipeline final : public NodeView {
   std::vector<std::unique_ptr<Shard>> shards_;
   AdminHandler admin_handler_;
   std::vector<Front> fronts_;
+  std::unique_ptr<MaintenanceThread> maintenance_;  // null: somebody else cares for the database
   std::unique_ptr<Reactor> admin_;
   std::atomic<bool> started_{false};
   std::atomic<bool> stopping_{false};

@@ -35,7 +35,11 @@ class TestDatabase {
   void execute(const std::string& sql);
   // The first field of the first row, empty for null.
   [[nodiscard]] std::string value(const std::string& sql);
-  // Applies migrations/*.sql but the optional ones.
+  // "plain", "apache" or "community", as the first lines of migrations name it.
+  [[nodiscard]] std::string edition();
+  // Takes TimescaleDB out of this database.
+  void make_plain();
+  // Applies migrations/*.sql that are for this edition, but the optional ones.
   void create_shipped_tables();
 
  private:

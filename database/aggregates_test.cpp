@@ -1,0 +1,291 @@
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <array>
+#include <chrono>
+#include <future>
+#include <random>
+#include <thread>
+
+#include "database/lifecycle_fixture.hpp"
+
+namespace wellhead {
+namespace {
+
+struct DirectQuery {
+  const char* view;
+  const char* columns;  // of the view, as far as their last digits depend on no order of summing
+  const char* direct;
+};
+
+// Written apart from the definitions that ship, so that these are tested too. The readings of the tests are
+// multiples of a quarter, whose sums are exact in any order; the deviation is not.
+constexpr std::array direct_queries{
+    DirectQuery{
+        "telemetry_1min",
+        "bucket, device_id, avg_temperature, max_temperature, min_temperature, "
+        "round(stddev_temperature::numeric, 6), avg_vibration, max_vibration, avg_pressure, max_pressure, "
+        "avg_flow_rate, sum_flow_rate, avg_quality_score, anomaly_count, sample_count",
+        "SELECT date_trunc('minute', timestamp, 'UTC'), device_id, avg(temperature), max(temperature), "
+        "min(temperature), round(stddev_samp(temperature)::numeric, 6), avg(vibration), max(vibration), "
+        "avg(pressure), max(pressure), avg(flow_rate), sum(flow_rate)::float8, avg(data_quality_score), "
+        "sum(CASE WHEN is_anomaly THEN 1 ELSE 0 END), count(*) FROM telemetry GROUP BY 1, 2"},
+    DirectQuery{
+        "telemetry_1hour",
+        "bucket, device_id, avg_temperature, max_temperature, min_temperature, p95_temperature, "
+        "avg_vibration, max_vibration, p95_vibration, avg_pressure, avg_flow_rate, sample_count, "
+        "anomaly_count",
+        "SELECT date_trunc('hour', timestamp, 'UTC'), device_id, avg(temperature), max(temperature), "
+        "min(temperature), percentile_cont(0.95) WITHIN GROUP (ORDER BY temperature), avg(vibration), "
+        "max(vibration), percentile_cont(0.95) WITHIN GROUP (ORDER BY vibration), avg(pressure), "
+        "avg(flow_rate), count(*), sum(CASE WHEN is_anomaly THEN 1 ELSE 0 END) FROM telemetry GROUP BY 1, 2"},
+    DirectQuery{
+        "telemetry_daily",
+        "bucket, device_id, avg_temperature, max_temperature, min_temperature, avg_vibration, max_vibration, "
+        "avg_pressure, avg_flow_rate, sample_count, anomaly_count, avg_quality_score, "
+        "round(uptime_percent::numeric, 9)",
+        "SELECT date_trunc('day', timestamp, 'UTC'), device_id, avg(temperature), max(temperature), "
+        "min(temperature), avg(vibration), max(vibration), avg(pressure), avg(flow_rate), count(*), "
+        "sum(CASE WHEN is_anomaly THEN 1 ELSE 0 END), avg(data_quality_score), "
+        "round(count(*) / 14.4, 9) FROM telemetry GROUP BY 1, 2"}};
+
+class AggregatesTest : public LifecycleTest {
+ protected:
+  void SetUp() override {
+    LifecycleTest::SetUp();
+    if (!IsSkipped() && maintenance_->server().has_continuous_aggregates())
+      GTEST_SKIP() << "this server computes its aggregates itself";
+  }
+
+  // Readings of three devices every 20 seconds, with their log row in the same transaction, as the sink
+  // writes them. Times are SQL.
+  void insert_readings(const std::string& from, const std::string& until) {
+    execute(fmt::format(
+        "BEGIN; INSERT INTO telemetry (timestamp, device_id, temperature, vibration, pressure, flow_rate, "
+        "data_quality_score, is_anomaly) SELECT at, 'well-' || n, abs(hashint8(second + n) % 400) * 0.25, "
+        "abs(hashint8(second - n) % 40) * 0.25, 100 + n, NULLIF(n, 2) * 0.5, 1.0 - n * 0.25, n = 1 "
+        "FROM generate_series({0}, {1} - interval '1 second', interval '20 seconds') AS at, "
+        "generate_series(0, 2) AS n, CAST(extract(epoch FROM at) AS bigint) AS second; "
+        "INSERT INTO wellhead_invalidation VALUES ('telemetry', {0}, {1}); COMMIT",
+        from, until));
+  }
+  void insert_readings_of_some_days() {
+    insert_readings("date_trunc('day', now(), 'UTC') - interval '5 days 3 minutes'",
+                    "date_trunc('day', now(), 'UTC') - interval '4 days 21 hours'");
+  }
+  void refresh_all() {
+    for (const AggregateFacts& aggregate : maintenance_->aggregates()) {
+      const auto done = maintenance_->refresh(aggregate, true, report_);
+      ASSERT_TRUE(done) << done.error();
+    }
+    EXPECT_TRUE(report_.postponed.empty()) << testing::PrintToString(report_.postponed);
+  }
+  void expect_equal_to_direct_queries() {
+    for (const DirectQuery& query : direct_queries) {
+      EXPECT_NE(value(fmt::format("SELECT count(*) FROM {}", query.view)), "0") << query.view;
+      const std::string kept = fmt::format("SELECT {} FROM {}", query.columns, query.view);
+      EXPECT_EQ(
+          value(fmt::format("SELECT count(*) FROM (({0} EXCEPT ALL {1}) UNION ALL ({1} EXCEPT ALL {0})) AS d",
+                            kept, query.direct)),
+          "0")
+          << query.view << " differs from a direct query";
+    }
+  }
+
+  MaintenanceReport report_;
+};
+
+TEST_P(AggregatesTest, EachIsRowForRowWhatADirectQueryGives) {
+  insert_readings_of_some_days();
+  refresh_all();
+  expect_equal_to_direct_queries();
+  EXPECT_EQ(value("SELECT count(*) FROM wellhead_invalidation"), "0");
+  EXPECT_EQ(value("SELECT count(*) FROM wellhead_invalidation_pending"), "0");
+}
+
+TEST_P(AggregatesTest, LateDataChangeTheirBucketsAndNoOther) {
+  insert_readings_of_some_days();
+  refresh_all();
+  const std::string others =
+      "SELECT md5(string_agg(xmin::text, ' ' ORDER BY bucket, device_id)) FROM telemetry_1min WHERE bucket < "
+      "date_trunc('day', now(), 'UTC') - interval '4 days 23 hours' OR bucket >= "
+      "date_trunc('day', now(), 'UTC') - interval '4 days 22 hours 58 minutes'";
+  const std::string before = value(others);
+  execute(
+      "INSERT INTO telemetry (timestamp, device_id, temperature) SELECT date_trunc('day', now(), 'UTC') - "
+      "interval '4 days 23 hours' + n * interval '1 second', 'late', n * 0.25 FROM generate_series(0, 90) AS "
+      "n; "
+      "INSERT INTO wellhead_invalidation SELECT 'telemetry', min(timestamp), max(timestamp) + interval '1 "
+      "microsecond' "
+      "FROM telemetry WHERE device_id = 'late'");
+  refresh_all();
+  expect_equal_to_direct_queries();
+  EXPECT_EQ(value(others), before) << "buckets that were not touched were computed again";
+}
+
+TEST_P(AggregatesTest, AnUpdateThatMovesARowAcrossABoundaryChangesBothBuckets) {
+  insert_readings_of_some_days();
+  refresh_all();
+  execute(
+      "UPDATE telemetry SET timestamp = timestamp + interval '1 minute' WHERE device_id = 'well-1' AND "
+      "timestamp = "
+      "(SELECT min(timestamp) FROM telemetry WHERE device_id = 'well-1'); "
+      "INSERT INTO wellhead_invalidation SELECT 'telemetry', min(timestamp), min(timestamp) + interval '2 "
+      "minutes' "
+      "FROM telemetry");
+  refresh_all();
+  expect_equal_to_direct_queries();
+}
+
+TEST_P(AggregatesTest, ABucketThatLostAllItsRowsGoes) {
+  insert_readings_of_some_days();
+  refresh_all();
+  const std::string minute = "date_trunc('day', now(), 'UTC') - interval '4 days 23 hours'";
+  execute(
+      fmt::format("DELETE FROM telemetry WHERE timestamp >= {0} AND timestamp < {0} + interval '1 minute'; "
+                  "INSERT INTO wellhead_invalidation VALUES ('telemetry', {0}, {0} + interval '1 minute')",
+                  minute));
+  refresh_all();
+  expect_equal_to_direct_queries();
+  EXPECT_EQ(value(fmt::format("SELECT count(*) FROM telemetry_1min WHERE bucket = {}", minute)), "0");
+}
+
+TEST_P(AggregatesTest, ARefreshThatIsKilledInTheMiddleLeavesAllAsItWasAndIsDoneAgain) {
+  insert_readings_of_some_days();
+  refresh_all();
+  const std::string all =
+      "SELECT md5(string_agg(v::text, ' ' ORDER BY bucket, device_id)) FROM telemetry_1min AS v";
+  const std::string before = value(all);
+  insert_readings("date_trunc('day', now(), 'UTC') - interval '4 days 22 hours'",
+                  "date_trunc('day', now(), 'UTC') - interval '4 days 21 hours'");
+  // A lock on the source stops it between deleting and computing.
+  const auto blocker = connect();
+  ASSERT_TRUE(blocker->run("BEGIN; LOCK TABLE telemetry IN ACCESS EXCLUSIVE MODE"));
+  const auto victim = connect();
+  const std::string pid = victim->query("SELECT pg_backend_pid()")->front()[0].value_or("");
+  auto refreshing = std::async(std::launch::async, [&] {
+    return victim->run("SELECT wellhead_refresh('telemetry_1min', late => true)");
+  });
+  const std::string waits =
+      "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND pid = " + pid;
+  while (value(waits) == "0") std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  EXPECT_EQ(value("SELECT pg_terminate_backend(" + pid + ", 5000)"), "t");
+  EXPECT_FALSE(refreshing.get());
+  ASSERT_TRUE(blocker->run("ROLLBACK"));
+
+  EXPECT_EQ(value(all), before);
+  EXPECT_EQ(value("SELECT count(*) FROM wellhead_invalidation"), "1");
+  refresh_all();
+  expect_equal_to_direct_queries();
+  EXPECT_NE(value(all), before);
+}
+
+TEST_P(AggregatesTest, AFlushThatCommitsBehindARefreshIsFoundByTheNext) {
+  insert_readings_of_some_days();
+  const auto writer = connect();
+  ASSERT_TRUE(
+      writer->run("BEGIN; INSERT INTO telemetry (timestamp, device_id, temperature) VALUES "
+                  "(date_trunc('day', now(), 'UTC') - "
+                  "interval '5 days', 'slow', 1); INSERT INTO wellhead_invalidation VALUES ('telemetry', "
+                  "date_trunc('day', now(), "
+                  "'UTC') - interval '5 days', date_trunc('day', now(), 'UTC') - interval '5 days' + "
+                  "interval '1 microsecond')"));
+  refresh_all();
+  EXPECT_EQ(value("SELECT count(*) FROM telemetry_1min WHERE device_id = 'slow'"), "0");
+  ASSERT_TRUE(writer->run("COMMIT"));
+  refresh_all();
+  expect_equal_to_direct_queries();
+}
+
+TEST_P(AggregatesTest, OnlyWholeBucketsWithinTheWindowAreComputed) {
+  const std::string at = "TIMESTAMPTZ '2026-03-01 12:00:40+00'";
+  execute(
+      "INSERT INTO telemetry (timestamp, device_id, temperature) SELECT TIMESTAMPTZ '2026-03-01 10:00:00+00' "
+      "+ n * "
+      "interval '1 minute', 'well-1', 1 FROM generate_series(0, 119) AS n; "
+      "INSERT INTO wellhead_invalidation VALUES ('telemetry', '2026-03-01 10:00:00+00', '2026-03-01 "
+      "12:00:40+00')");
+  // From 11:01, the first whole minute of the last hour, to 12:00, the last that ended 30 seconds ago.
+  EXPECT_EQ(value("SELECT rows_inserted FROM wellhead_refresh('telemetry_1min', at => " + at + ")"), "59");
+  EXPECT_EQ(
+      value("SELECT min(bucket) = '2026-03-01 11:01:00+00' AND max(bucket) = '2026-03-01 11:59:00+00' FROM "
+            "telemetry_1min"),
+      "t");
+  EXPECT_EQ(value("SELECT count(*) FROM wellhead_refresh('telemetry_1min', at => " + at + ")"), "0");
+  EXPECT_EQ(
+      value("SELECT rows_inserted FROM wellhead_refresh('telemetry_1min', late => true, at => " + at + ")"),
+      "60");
+}
+
+TEST_P(AggregatesTest, WhatWasDroppedAtTheSourceKeepsWhatWasComputedOfIt) {
+  insert_readings_of_some_days();
+  refresh_all();
+  const std::string rows = value("SELECT count(*) FROM telemetry_1min");
+  execute(
+      "UPDATE wellhead_lifecycle SET keep = interval '1 day', guarded = false WHERE table_name = "
+      "'telemetry'");
+  ASSERT_TRUE(maintenance_->make_partitions(report_));
+  const auto dropped = maintenance_->drop_expired(false, report_);
+  ASSERT_TRUE(dropped) << dropped.error();
+  EXPECT_EQ(value("SELECT count(*) FROM telemetry"), "0");
+  execute(
+      "INSERT INTO wellhead_invalidation VALUES ('telemetry', now() - interval '6 days', now() - interval '3 "
+      "days')");
+  refresh_all();
+  EXPECT_EQ(value("SELECT count(*) FROM telemetry_1min"), rows);
+}
+
+TEST_P(AggregatesTest, SeveralNodesAtOnceComputeTheSame) {
+  insert_readings_of_some_days();
+  std::array<std::future<bool>, 3> nodes;
+  for (auto& node : nodes) {
+    node = std::async(std::launch::async, [this] {
+      const auto connection = connect();
+      Maintenance maintenance(*connection);
+      MaintenanceReport report;
+      bool right = maintenance.prepare().has_value();
+      for (const AggregateFacts& aggregate : maintenance.aggregates())
+        right = right && maintenance.refresh(aggregate, true, report).has_value();
+      return right;
+    });
+  }
+  for (auto& node : nodes) EXPECT_TRUE(node.get());
+  refresh_all();
+  expect_equal_to_direct_queries();
+}
+
+TEST_P(AggregatesTest, AnyMixOfChangesAndRefreshesEndsInTheDirectQueriesRows) {
+  const unsigned seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 random(seed);
+  insert_readings_of_some_days();
+  const std::string day = "date_trunc('day', now(), 'UTC') - interval '5 days'";
+  for (int round = 0; round < 12; ++round) {
+    const std::string at = fmt::format("({} + {} * interval '1 second')", day, random() % 9'000);
+    const std::string until = fmt::format("({} + {} * interval '1 second')", at, 1 + random() % 600);
+    const std::string log =
+        fmt::format("INSERT INTO wellhead_invalidation VALUES ('telemetry', {}, {})", at, until);
+    switch (random() % 3) {
+      case 0:
+        insert_readings(at, until);
+        break;
+      case 1:
+        execute(fmt::format("DELETE FROM telemetry WHERE timestamp >= {} AND timestamp < {}; {}", at, until,
+                            log));
+        break;
+      default:
+        execute(fmt::format(
+            "UPDATE telemetry SET vibration = vibration + 0.25 WHERE timestamp >= {} AND timestamp < {}; {}",
+            at, until, log));
+    }
+    if (random() % 2 == 0) refresh_all();
+  }
+  refresh_all();
+  expect_equal_to_direct_queries();
+}
+
+INSTANTIATE_TEST_SUITE_P(Editions, AggregatesTest,
+                         testing::Values(TestedServer::as_it_is, TestedServer::plain), name_of);
+
+}  // namespace
+}  // namespace wellhead

@@ -1,0 +1,124 @@
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "database/lifecycle_fixture.hpp"
+
+namespace wellhead {
+namespace {
+
+// Twelve days of esp_telemetry, a row each, of which ten are past their time.
+class RetentionTest : public LifecycleTest {
+ protected:
+  void SetUp() override {
+    LifecycleTest::SetUp();
+    if (IsSkipped()) return;
+    execute(
+        "UPDATE wellhead_lifecycle SET keep = interval '2 days' WHERE table_name = 'esp_telemetry'; "
+        "INSERT INTO esp_telemetry (id, well_id, timestamp, ingestion_timestamp) SELECT n, 'well-1', "
+        "date_trunc('day', now(), 'UTC') - n * interval '1 day', now() - interval '1 hour' FROM "
+        "generate_series(1, 12) AS n");
+    MaintenanceReport ignored;
+    const auto made = maintenance_->make_partitions(ignored);
+    ASSERT_TRUE(made) << made.error();
+  }
+
+  // `covered_days`: of the days past, the one whose beginning the marker covers up to.
+  void mark(int covered_days, const std::string& as_of = "now()") {
+    execute(fmt::format(
+        "INSERT INTO wellhead_archive_marker (table_name, covered_until, as_of, kind) VALUES "
+        "('esp_telemetry', date_trunc('day', now(), 'UTC') - {} * interval '1 day', {}, 'archive')",
+        covered_days, as_of));
+  }
+  MaintenanceReport drop(bool force = false) {
+    MaintenanceReport report;
+    const auto dropped = maintenance_->drop_expired(force, report);
+    EXPECT_TRUE(dropped) << dropped.error();
+    return report;
+  }
+  std::string days_left() { return value("SELECT count(*) FROM esp_telemetry"); }
+};
+
+TEST_P(RetentionTest, NothingIsDroppedThatNoMarkerCovers) {
+  const MaintenanceReport report = drop();
+  EXPECT_EQ(days_left(), "12");
+  EXPECT_EQ(report.refused(), 10U);
+  ASSERT_FALSE(report.chunks.empty());
+  EXPECT_EQ(report.chunks.front().reason, "nothing of this table was archived or backed up");
+  EXPECT_NE(print(report).find("KEPT, though its time is up"), std::string::npos) << print(report);
+  EXPECT_NE(print_json(report).find("\"refused\":10"), std::string::npos) << print_json(report);
+}
+
+TEST_P(RetentionTest, WhatIsCoveredAndPastItsTimeGoesAndNothingElse) {
+  mark(6);
+  const MaintenanceReport report = drop();
+  EXPECT_EQ(days_left(), "6");
+  EXPECT_EQ(value("SELECT max(id) FROM esp_telemetry"), "6");
+  EXPECT_EQ(report.refused(), 4U);
+  EXPECT_TRUE(report.chunks.back().reason.starts_with("archived or backed up only until "))
+      << report.chunks.back().reason;
+  EXPECT_EQ(value("SELECT dropped_before = date_trunc('day', now(), 'UTC') - interval '6 days' FROM "
+                  "wellhead_lifecycle "
+                  "WHERE table_name = 'esp_telemetry'"),
+            "t");
+  mark(0);
+  EXPECT_EQ(drop().refused(), 0U);
+  EXPECT_EQ(days_left(), "2");
+  EXPECT_EQ(value("SELECT count(*) FROM wellhead_retention_log WHERE NOT forced"), "10");
+}
+
+TEST_P(RetentionTest, RowsThatCameAfterTheArchiveWasMadeKeepTheirChunk) {
+  mark(0, "now() - interval '2 hours'");
+  const MaintenanceReport report = drop();
+  EXPECT_EQ(days_left(), "12");
+  EXPECT_TRUE(report.chunks.front().reason.starts_with("rows were received after it was archived"))
+      << report.chunks.front().reason;
+  mark(0);
+  EXPECT_EQ(drop().refused(), 0U);
+  EXPECT_EQ(days_left(), "2");
+}
+
+TEST_P(RetentionTest, ANewerChunkWaitsForAnOlderOneThatMustStay) {
+  mark(0);
+  execute("UPDATE esp_telemetry SET ingestion_timestamp = now() + interval '1 hour' WHERE id = 11");
+  const MaintenanceReport report = drop();
+  EXPECT_EQ(value("SELECT max(id) FROM esp_telemetry"), "11");
+  EXPECT_EQ(report.refused(), 9U);
+  EXPECT_EQ(report.chunks.back().reason, "an older chunk has to go first");
+}
+
+TEST_P(RetentionTest, ForceDropsAndIsLogged) {
+  const MaintenanceReport report = drop(true);
+  EXPECT_EQ(days_left(), "2");
+  EXPECT_EQ(report.refused(), 0U);
+  EXPECT_EQ(value("SELECT count(*) FROM wellhead_retention_log WHERE forced AND dropped_by = current_user "
+                  "AND reason = "
+                  "'nothing of this table was archived or backed up'"),
+            "10");
+}
+
+TEST_P(RetentionTest, WithoutATimeToKeepNothingGoes) {
+  execute("UPDATE wellhead_lifecycle SET keep = NULL WHERE table_name = 'esp_telemetry'");
+  mark(0);
+  EXPECT_TRUE(drop(true).chunks.empty());
+  EXPECT_EQ(days_left(), "12");
+}
+
+TEST_P(RetentionTest, ATableInUseIsLeftForTheNextTurn) {
+  mark(0);
+  const auto reader = connect();
+  ASSERT_TRUE(reader->run("BEGIN; SELECT count(*) FROM esp_telemetry"));
+  const MaintenanceReport report = drop();
+  ASSERT_EQ(report.postponed.size(), 1U) << testing::PrintToString(report.postponed);
+  EXPECT_TRUE(report.postponed.front().starts_with("Dropping old data of esp_telemetry is put off"))
+      << report.postponed.front();
+  ASSERT_TRUE(reader->run("ROLLBACK"));
+  EXPECT_EQ(days_left(), "12");
+  EXPECT_TRUE(drop().postponed.empty());
+  EXPECT_EQ(days_left(), "2");
+}
+
+INSTANTIATE_TEST_SUITE_P(Editions, RetentionTest,
+                         testing::Values(TestedServer::as_it_is, TestedServer::plain), name_of);
+
+}  // namespace
+}  // namespace wellhead

@@ -1,0 +1,134 @@
+#include "engine/maintenance_thread.hpp"
+
+#include <condition_variable>
+#include <mutex>
+
+#include "base/log.hpp"
+
+namespace wellhead {
+namespace {
+
+using std::chrono::seconds;
+using std::chrono::steady_clock;
+
+constexpr seconds turn_interval{1};
+constexpr seconds after_failure{15};
+constexpr seconds partitions_every{600};
+constexpr seconds retention_every{3'600};
+// One slice of an aggregate over a busy table; it is a bound for what hangs, not a goal.
+constexpr std::chrono::minutes statement_timeout{30};
+
+constexpr const char* partitions_task = "partitions";
+constexpr const char* retention_task = "retention";
+
+PostgresOptions with_own_limits(PostgresOptions options) {
+  options.statement_timeout = statement_timeout;
+  // What is done twice after a crash of the database gives the same, so nobody has to wait for its disk. A
+  // dropped chunk comes back with the mark that it was dropped, or both are gone.
+  options.synchronous_commit = "off";
+  return options;
+}
+
+}  // namespace
+
+MaintenanceThread::MaintenanceThread(PostgresOptions options)
+    : database_(with_own_limits(std::move(options)), "wellhead maintenance"), maintenance_(database_) {
+  database_.interrupt_with(&interrupted_);
+}
+
+void MaintenanceThread::start() {
+  thread_ = std::jthread([this](const std::stop_token& stopping) { run(stopping); });
+}
+
+void MaintenanceThread::stop() {
+  if (!thread_.joinable()) return;
+  interrupted_.store(true, std::memory_order_release);
+  thread_.request_stop();
+  thread_.join();
+}
+
+void MaintenanceThread::run(const std::stop_token& stopping) {
+  std::mutex mutex;
+  std::condition_variable_any never;  // only the stop ends the wait early
+  std::unique_lock lock(mutex);
+  seconds wait{0};
+  while (!never.wait_for(lock, stopping, wait, [&] { return stopping.stop_requested(); })) {
+    const auto done = turn();
+    if (stopping.stop_requested()) return;
+    if (!done) {
+      stats_.failures.add(1);
+      database_.disconnect();
+    }
+    tell_problem(done ? "" : done.error());
+    wait = done ? turn_interval : after_failure;
+  }
+}
+
+std::expected<void, std::string> MaintenanceThread::turn() {
+  if (!database_.connected()) {
+    if (const auto connected = database_.connect(); !connected)
+      return std::unexpected("the database cannot be reached: " + describe(connected.error()));
+    if (auto prepared = maintenance_.prepare(); !prepared) return prepared;
+    schedule_.reset();
+  }
+  MaintenanceReport report;
+  return run_due(report);
+}
+
+std::expected<void, std::string> MaintenanceThread::run_due(MaintenanceReport& report) {
+  const auto now = steady_clock::now();
+  Maintenance::Outcome outcome;
+  if (schedule_.due(partitions_task, partitions_every, now)) outcome = maintenance_.make_partitions(report);
+  for (const AggregateFacts& aggregate : maintenance_.aggregates()) {
+    if (!outcome) break;
+    const bool late = schedule_.due(aggregate.view + " late", aggregate.late_every, now);
+    if (schedule_.due(aggregate.view, aggregate.every, now) || late)
+      outcome = maintenance_.refresh(aggregate, late, report);
+  }
+  const bool retention = outcome && schedule_.due(retention_task, retention_every, now);
+  if (retention) outcome = maintenance_.drop_expired(false, report);
+  account(report, retention && outcome.has_value());
+  return outcome;
+}
+
+void MaintenanceThread::account(const MaintenanceReport& report, bool retention_looked) {
+  for (const RefreshReport& refresh : report.refreshes) {
+    stats_.transactions.add(refresh.slices);
+    stats_.rows.add(refresh.rows);
+  }
+  stats_.partitions_made.add(report.partitions.size());
+  stats_.postponed.add(report.postponed.size());
+  for (const ChunkReport& chunk : report.chunks) {
+    if (!chunk.dropped) continue;
+    stats_.chunks_dropped.add(1);
+    log::info(
+        "Dropped a chunk whose time is up",
+        {{"table", chunk.table}, {"chunk", chunk.chunk}, {"before", chunk.until}, {"reason", chunk.reason}});
+  }
+  if (!retention_looked) return;
+  const std::uint64_t before = stats_.chunks_refused.exchange(report.refused(), std::memory_order_relaxed);
+  if (report.refused() == 0 || report.refused() == before) return;
+  const ChunkReport* first = nullptr;
+  for (const ChunkReport& chunk : report.chunks)
+    if (!chunk.dropped && first == nullptr) first = &chunk;
+  log::error(
+      "Data whose time is up are kept, since nothing says that they are safe elsewhere: the disk fills. Let "
+      "the archive or backup job run and write wellhead_archive_marker, or drop them with `wellhead maintain "
+      "--once --force`.",
+      {{"chunks", report.refused()},
+       {"table", first->table},
+       {"chunk", first->chunk},
+       {"reason", first->reason}});
+}
+
+// Once, not at every turn: the sentence is the same until somebody acts.
+void MaintenanceThread::tell_problem(std::string problem) {
+  if (problem == problem_) return;
+  problem_ = std::move(problem);
+  if (problem_.empty())
+    log::info("The database is cared for again");
+  else
+    log::warning("Aggregates, partitions and retention wait; records do not", {{"problem", problem_}});
+}
+
+}  // namespace wellhead

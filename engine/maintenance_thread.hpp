@@ -1,0 +1,60 @@
+// Cares for the database on schedule, beside the records' way: a thread with a connection of its own.
+//
+// In:  what is due (wellhead_aggregate, wellhead_lifecycle). Out: Maintenance's steps. A database that is
+// away, or not migrated, is told once and tried again; the node's records do not wait for any of it.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <stop_token>
+#include <string>
+#include <thread>
+
+#include "base/counter.hpp"
+#include "database/maintenance.hpp"
+#include "database/schedule.hpp"
+#include "sink/pg_database.hpp"
+#include "sink/postgres_options.hpp"
+
+namespace wellhead {
+
+// Written by the thread, read by any.
+struct MaintenanceStats {
+  Counter transactions;  // of refreshes
+  Counter rows;          // they computed
+  Counter chunks_dropped;
+  Counter partitions_made;
+  Counter postponed;                             // steps that did not get their locks
+  Counter failures;                              // turns that ended in an error
+  std::atomic<std::uint64_t> chunks_refused{0};  // past their time and kept, since no marker covers them
+};
+
+class MaintenanceThread {
+ public:
+  explicit MaintenanceThread(PostgresOptions options);
+  ~MaintenanceThread() { stop(); }
+
+  void start();
+  // Interrupts what is running, which the server rolls back, and waits for the thread.
+  void stop();
+  [[nodiscard]] const MaintenanceStats& stats() const noexcept { return stats_; }
+
+ private:
+  void run(const std::stop_token& stopping);
+  // Does what is due. The error is a sentence, and the connection is then made anew.
+  [[nodiscard]] std::expected<void, std::string> turn();
+  [[nodiscard]] std::expected<void, std::string> run_due(MaintenanceReport& report);
+  void account(const MaintenanceReport& report, bool retention_looked);
+  void tell_problem(std::string problem);
+
+  PgDatabase database_;
+  Maintenance maintenance_;
+  Schedule schedule_;
+  MaintenanceStats stats_;
+  std::string problem_;  // told last, empty if the last turn went well
+  std::atomic<bool> interrupted_{false};
+  std::jthread thread_;
+};
+
+}  // namespace wellhead

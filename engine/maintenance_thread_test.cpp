@@ -1,0 +1,86 @@
+#include "engine/maintenance_thread.hpp"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <thread>
+
+#include "tests/support/test_database.hpp"
+
+namespace wellhead {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+class MaintenanceThreadTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    WELLHEAD_SKIP_WITHOUT_DATABASE();
+    database_ = std::make_unique<TestDatabase>();
+  }
+  [[nodiscard]] PostgresOptions options() const {
+    PostgresOptions options;
+    options.connection = database_->connection();
+    return options;
+  }
+  static bool soon(const std::function<bool()>& holds) {
+    const auto deadline = steady_clock::now() + std::chrono::seconds(20);
+    while (steady_clock::now() < deadline) {
+      if (holds()) return true;
+      std::this_thread::sleep_for(milliseconds(10));
+    }
+    return false;
+  }
+
+  std::unique_ptr<TestDatabase> database_;
+};
+
+TEST_F(MaintenanceThreadTest, WhatIsDueIsDoneAtTheStartAndTold) {
+  database_->create_shipped_tables();
+  database_->execute(
+      "INSERT INTO telemetry (timestamp, device_id) VALUES (now() - interval '40 days', 'well-1')");
+  if (database_->edition() == "plain") database_->execute("SELECT wellhead_make_partitions('telemetry')");
+  if (database_->edition() != "community")
+    database_->execute(
+        "INSERT INTO wellhead_invalidation SELECT 'telemetry', timestamp, timestamp + interval '1 second' "
+        "FROM "
+        "telemetry");
+  MaintenanceThread thread(options());
+  thread.start();
+  EXPECT_TRUE(soon([&] { return thread.stats().chunks_refused.load() == 1; }));
+  thread.stop();
+  if (database_->edition() != "community") {
+    EXPECT_EQ(thread.stats().transactions.value(), 3U);
+    EXPECT_EQ(thread.stats().rows.value(), 3U);
+  }
+  EXPECT_EQ(thread.stats().failures.value(), 0U);
+  EXPECT_EQ(database_->value("SELECT count(*) FROM telemetry"), "1");
+}
+
+TEST_F(MaintenanceThreadTest, ADatabaseWithoutTheTablesIsAFailureAndNothingElse) {
+  MaintenanceThread thread(options());
+  thread.start();
+  EXPECT_TRUE(soon([&] { return thread.stats().failures.value() == 1; }));
+  const auto before = steady_clock::now();
+  thread.stop();
+  EXPECT_LT(steady_clock::now() - before, std::chrono::seconds(2)) << "it waited for its next turn";
+}
+
+TEST(Schedule, ATaskIsDueAtFirstAndThenOnceInItsTimeWithoutMakingUpForWhatWasMissed) {
+  using std::chrono::seconds;
+  Schedule schedule;
+  const Schedule::Time start{};
+  EXPECT_TRUE(schedule.due("a", seconds(10), start));
+  EXPECT_FALSE(schedule.due("a", seconds(10), start + seconds(9)));
+  EXPECT_TRUE(schedule.due("b", seconds(10), start + seconds(9)));
+  EXPECT_TRUE(schedule.due("a", seconds(10), start + seconds(35)));
+  EXPECT_FALSE(schedule.due("a", seconds(10), start + seconds(44)));
+  schedule.reset();
+  EXPECT_TRUE(schedule.due("a", seconds(10), start + seconds(44)));
+}
+
+}  // namespace
+}  // namespace wellhead

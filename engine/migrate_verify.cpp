@@ -1,0 +1,77 @@
+// `wellhead migrate verify`: the live tables against what the migrations give.
+//
+// What they give is made for the purpose: in one transaction a schema of its own gets every migration, is
+// read, and is rolled back. So the comparison holds for every version of the server and needs no list that
+// somebody has to keep; and it needs no right but the one to create a schema. Migrations follow a rule for
+// it: they name no schema, and never ask whether a table exists (which would find the live one).
+#include <fmt/format.h>
+
+#include "database/snapshot.hpp"
+#include "engine/migrate.hpp"
+
+namespace wellhead {
+namespace {
+
+// The extension's functions are found where it was installed.
+constexpr const char* enter_scratch =
+    "BEGIN; SET LOCAL lock_timeout = '10s'; SET LOCAL client_min_messages = warning; "
+    "CREATE SCHEMA wellhead_verify; "
+    "SELECT set_config('search_path', concat_ws(', ', 'wellhead_verify', (SELECT quote_ident(n.nspname) "
+    "FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'timescaledb')), "
+    "true)";
+
+std::string sentence(const DatabaseError& error) {
+  return fmt::format(
+      "The tables cannot be compared: {}. Nothing was changed; the role needs the right to create a schema, "
+      "which is rolled back.",
+      describe(error));
+}
+
+}  // namespace
+
+std::expected<std::vector<std::string>, std::string> Migrator::verify() {
+  const auto current = server();
+  if (!current) return std::unexpected(current.error());
+  const auto all = records(*current);
+  if (!all) return std::unexpected(all.error());
+  std::vector<std::string> differences;
+  std::vector<const Migration*> wanted;
+  for (const MigrationRecord& record : *all) {
+    const Migration* migration = find(record.version);
+    const std::string name = fmt::format("{:04}_{}", record.version, record.name);
+    if (record.state == MigrationState::edited)
+      differences.push_back(
+          fmt::format("The migration {} was applied from a file with other content.", name));
+    if (record.state == MigrationState::unknown)
+      differences.push_back(fmt::format("The migration {} was applied by a newer wellhead.", name));
+    if (record.state == MigrationState::pending)
+      differences.push_back(fmt::format("The migration {} is not applied.", name));
+    const bool counts = record.state == MigrationState::applied || record.state == MigrationState::pending ||
+                        record.state == MigrationState::edited;
+    if (counts && migration != nullptr && migration->transactional) wanted.push_back(migration);
+  }
+  auto found = compare(wanted);
+  roll_back();
+  if (!found) return std::unexpected(found.error());
+  differences.insert(differences.end(), found->begin(), found->end());
+  return differences;
+}
+
+std::expected<std::vector<std::string>, std::string> Migrator::compare(
+    std::span<const Migration* const> wanted) {
+  auto live = take_snapshot(database_);
+  if (!live) return std::unexpected(sentence(live.error()));
+  if (const auto entered = database_.query(enter_scratch); !entered)
+    return std::unexpected(sentence(entered.error()));
+  for (const Migration* migration : wanted) {
+    if (const auto ran = database_.run(migration->sql); !ran)
+      return std::unexpected(
+          fmt::format("The migration {:04}_{} does not run by itself: {}. Nothing was changed.",
+                      migration->version, migration->name, describe(ran.error())));
+  }
+  auto expected = take_snapshot(database_);
+  if (!expected) return std::unexpected(sentence(expected.error()));
+  return differences_between(*expected, *live);
+}
+
+}  // namespace wellhead

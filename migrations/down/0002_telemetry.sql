@@ -1,0 +1,3 @@
+-- loses: telemetry
+
+DROP TABLE telemetry;

@@ -1,0 +1,3 @@
+-- loses: esp_telemetry
+
+DROP TABLE esp_telemetry;

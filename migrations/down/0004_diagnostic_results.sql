@@ -1,0 +1,3 @@
+-- loses: diagnostic_results
+
+DROP TABLE diagnostic_results;

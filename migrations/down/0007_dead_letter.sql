@@ -1,0 +1,3 @@
+-- loses: dead_letter
+
+DROP TABLE dead_letter;

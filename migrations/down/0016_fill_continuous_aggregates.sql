@@ -1,0 +1,1 @@
+-- What was computed goes with the views.
