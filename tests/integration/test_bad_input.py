@@ -25,9 +25,6 @@ class BadRecords(NodeTest):
         ("wrong_type", b'{"timestamp":true,"device_id":"x"}', "timestamp"),
         ("missing_field", b'{"timestamp":"%T%"}', "device_id"),
         ("missing_field", b'{"timestamp":null,"device_id":"x"}', "timestamp"),
-        ("number_out_of_range", b'{"timestamp":"%T%","device_id":"x","temperature":201}', "temperature"),
-        ("number_out_of_range", b'{"timestamp":"%T%","device_id":"x","rpm":1e39}', "rpm"),
-        ("number_out_of_range", b'{"timestamp":"%T%","device_id":"x","pressure":-0.5}', "pressure"),
         ("invalid_timestamp", b'{"timestamp":"yesterday","device_id":"x"}', "timestamp"),
         ("invalid_timestamp", b'{"timestamp":"2026-02-30T00:00:00Z","device_id":"x"}', "timestamp"),
         ("timestamp_out_of_window", b'{"timestamp":"0099-01-01T00:00:00Z","device_id":"x"}', "timestamp"),
@@ -62,11 +59,33 @@ class BadRecords(NodeTest):
                 self.assertEqual(self.database.query(
                     f"SELECT rpm FROM telemetry WHERE device_id = '{device}' ORDER BY timestamp"), [["0"], ["1"]])
 
-    def test_a_number_out_of_an_integer_columns_range_is_rejected(self):
-        record = {"id": 2**63, "well_id": "w", "timestamp": telemetry("x")["timestamp"]}
-        reply = self.node.post("esp_telemetry", record)
-        self.assertEqual(reply.status, 422, reply.text)
-        self.assertEqual(reply.json["errors"][0]["code"], "number_out_of_range")
+    def test_a_number_that_its_type_cannot_hold_is_rejected_where_the_column_has_no_range(self):
+        record = {"id": 7, "well_id": "w", "timestamp": telemetry("x")["timestamp"]}
+        for change in ({"id": 2**63}, {"pip": 1e39}):
+            reply = self.node.post("esp_telemetry", {**record, **change})
+            self.assertEqual(reply.status, 422, reply.text)
+            self.assertEqual(reply.json["errors"][0]["code"], "number_out_of_range")
+
+    def test_a_value_out_of_range_costs_the_value_and_nothing_else(self):
+        refused = self.node.metric("wellhead_records_quarantined_total")
+        now = telemetry("ranges", temperature=20.5, vibration=0.25, pressure=100, flow_rate=900)
+        now["timestamp"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())  # or it would be late
+        changes = [{}, {"temperature": 201}, {"pressure": -0.5, "rpm": 1e39}, {"temperature": 500, "temperature_unit": "F"}]
+        reply = self.node.post("telemetry", [{**now, **change} for change in changes])
+        self.assertEqual(reply.status, 200, reply.text)
+        self.assertEqual((reply.json["accepted"], reply.json["rejected"], reply.json["errors"]), (4, 0, []), reply.text)
+        flags = f"quality_flags & {0xffff_ffff_00ff}"  # those that the record alone decides
+        query = (f"SELECT temperature, pressure, rpm, array_to_string(wellhead_quality_reasons('telemetry', {flags}), ' ') "
+                 f"FROM telemetry WHERE device_id = 'ranges' ORDER BY {flags}")
+        rows = wait_until(lambda: (found := self.database.query(query)) and len(found) == 4 and found, "four rows")
+        self.assertEqual(rows, [["20.5", "100", "", ""],
+                                ["", "100", "", "repaired out_of_range:temperature"],
+                                ["", "100", "", "unit_converted repaired out_of_range:temperature"],
+                                ["20.5", "", "", "repaired out_of_range:pressure out_of_range:rpm"]])
+        self.assertEqual(self.database.query(
+            "SELECT data_quality_score FROM telemetry WHERE device_id = 'ranges' ORDER BY 1"),
+            [["0.5"], ["0.75"], ["0.75"], ["1"]])
+        self.assertEqual(self.node.metric("wellhead_records_quarantined_total"), refused, "a CHECK constraint fired")
 
     def test_what_the_database_refuses_is_that_row_alone(self):
         record = {"id": 11, "well_id": "dup", "timestamp": telemetry("x")["timestamp"]}

@@ -54,6 +54,21 @@ class Kept(DeadLetterTest):
         self.assertIn(letter["id"], self.command("list", "--stream", "telemetry", "--since", "1h").stdout)
         self.assertEqual(self.rows("kept"), 1)
 
+    def test_a_repaired_record_is_stored_its_original_is_kept_and_a_replay_passes_over_it(self):
+        bad = json.dumps(telemetry("mended", 2, pressure=-3))
+        reply = self.node.post("telemetry", f'[{json.dumps(telemetry("mended", 1))}, {bad}]'.encode())
+        self.assertEqual((reply.json["accepted"], reply.json["rejected"]), (2, 0), reply.text)
+        letter = self.letters("mended")[0]
+        self.assertEqual((letter["code"], letter["field"], letter["record_index"]), ("repaired", "pressure", 1))
+        self.assertEqual(letter["message"], '"pressure" must be at least 0 psi; the record has -3.')
+        self.assertEqual(self.command("show", letter["id"], "--raw").stdout, bad)
+        wait_until(lambda: self.rows("mended") == 2, "both are stored")
+        self.assertIn("0 of 0 replayed", self.command("replay", "--code", "repaired").stdout)
+        self.assertIn("is stored, with NULL", self.command("replay", "--id", letter["id"], exit_code=1).stderr)
+        self.assertEqual(self.rows("mended"), 2)
+        self.assertEqual(self.node.post("telemetry", telemetry("unwanted", pressure=-3), query="?dead_letter=false").status, 200)
+        self.assertEqual(self.database.value("SELECT count(*) FROM dead_letter WHERE device_id = 'unwanted'"), "0")
+
     def test_a_line_that_is_no_json_is_kept_and_shown_harmlessly(self):
         line = b'{"device_id":"\x1b[2J\xff",'
         with self.node.socket("ndjson") as connection:
@@ -185,7 +200,7 @@ class ChangedConfiguration(unittest.TestCase):
                   '[[streams.tanks.columns]]\nname = "tank"\ntype = "text"\n'
                   '[[streams.tanks.columns]]\nname = "level"\ntype = "real"\n')
         record = {"at": telemetry("x")["timestamp"], "tank": "north", "level": 12}
-        strict = Node(database.url, stream + "max = 10\n")
+        strict = Node(database.url, stream + 'max = 10\nout_of_range = "reject"\n')
         self.addCleanup(strict.remove)
         strict.start()
         self.assertEqual(strict.post("tanks", record).status, 422)

@@ -46,6 +46,17 @@ type = "bool"
 [[streams.tank_levels.columns]]
 name = "notes"
 type = "jsonb"
+
+[[streams.tank_levels.columns]]
+name = "site"
+type = "text"
+source = "constant"
+value = "north"
+
+[[streams.tank_levels.columns]]
+name = "sender"
+type = "text"
+source = "sender"
 """
 
     @classmethod
@@ -53,7 +64,7 @@ type = "jsonb"
         cls.database = Database()
         cls.addClassCleanup(cls.database.drop)
         cls.database.query("CREATE TABLE tank_levels (at timestamptz NOT NULL, tank text NOT NULL, level float8, "
-                           "batch int, open boolean, notes jsonb)")
+                           "batch int, open boolean, notes jsonb, site text, sender text)")
         cls.node = Node(cls.database.url, cls.config, http_ack="commit", ndjson_ack="commit")
         cls.addClassCleanup(cls.node.remove)
         cls.node.start()
@@ -69,7 +80,7 @@ type = "jsonb"
             "intake_pressure, discharge_pressure, data_quality_score, is_anomaly, source_system, "
             "extract(epoch FROM ingestion_timestamp) FROM telemetry WHERE device_id = 'values-1'")
         self.assertEqual(rows[0][:12], [str(T0 + 5), "68.25", "0.5", "100.5", "900.25", "48.5", "3500", "1900.5", "2500.75",
-                                        "1", "f", "scada"])
+                                        "0.9", "f", "scada"])  # an hour old, and so late
         self.assertAlmostEqual(float(rows[0][12]), before, delta=5)
 
     def test_units(self):
@@ -109,9 +120,11 @@ type = "jsonb"
                    {"time": stamp(1), "tank": "t1", "level": 0.25, "open": False, "notes": None},
                    {"time": stamp(2), "tank": "t1", "level": 1.5}]
         reply = self.node.post("tank_levels", records)
-        self.assertEqual((reply.json["accepted"], reply.json["rejected"]), (2, 1), reply.text)
-        self.assertEqual(self.database.query("SELECT level, batch, open, notes FROM tank_levels ORDER BY at"),
-                         [["0.1", "-5", "t", '{"k": 1}'], ["0.25", "", "f", ""]])
+        self.assertEqual((reply.json["accepted"], reply.json["rejected"]), (3, 0), reply.text)
+        self.assertEqual(self.database.query("SELECT level, batch, open, notes, site FROM tank_levels ORDER BY at"),
+                         [["0.1", "-5", "t", '{"k": 1}', "north"], ["0.25", "", "f", "", "north"], ["", "", "", "", "north"]])
+        self.assertRegex(self.database.value("SELECT DISTINCT sender FROM tank_levels"),
+                         rf"^http 127\.0\.0\.1:{self.node.ports['http']} from 127\.0\.0\.1:\d+$")
 
     def test_every_form_of_body(self):
         rows = [telemetry("bodies", number, rpm=number) for number in range(9)]
