@@ -239,10 +239,17 @@ TEST_F(DamageTest, AFlippedBitInTheLastSegmentIsDamageOnceItsEndIsKnown) {
 }
 
 // Rows that lie before the cut are there; of the others nobody is told anything wrong.
+// ThreadSanitizer makes it fifty times as slow, and finds nothing in a single thread.
+#ifdef __SANITIZE_THREAD__
+constexpr std::uint64_t length_step = 61;
+#else
+constexpr std::uint64_t length_step = 1;
+#endif
+
 TEST_F(DamageTest, AFileCutOffAnywhereLosesWhatWasBehindTheCutAndSaysSo) {
   for (const SegmentId& segment : segments_) {
     const std::size_t size = disk_.contents(segment_path(segment)).size();
-    for (std::uint64_t length = 0; length < size; ++length) {
+    for (std::uint64_t length = 0; length < size; length += length_step) {
       const auto disk = disk_.fork();
       disk->cut(segment_path(segment), length);
       const Account account = read(*disk, UINT64_MAX);
