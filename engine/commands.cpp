@@ -85,6 +85,7 @@ int run_command_line(int argc, char** argv) {
   add_dead_letter_command(app, chosen);
   add_journal_command(app, chosen);
   add_audit_command(app, chosen);
+  add_score_command(app, chosen);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
