@@ -48,6 +48,11 @@ std::expected<SchemaPointer, std::string> offline_stream(const StreamConfig& str
   return Schema::compile(std::move(config), 0);
 }
 
+FileScorerOptions file_scorer_options(const Config& config) {
+  return {
+      .limits = config.decoder, .batch_bytes = config.batch_bytes, .devices_max = config.scoring.devices_max};
+}
+
 FileScorer::FileScorer(SchemaPointer schema, const FileScorerOptions& options)
     : schema_(std::move(schema)),
       options_(options),

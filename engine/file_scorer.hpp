@@ -16,6 +16,7 @@
 
 #include "codec/decoder.hpp"
 #include "codec/schema.hpp"
+#include "engine/config.hpp"
 #include "engine/offline_flush.hpp"
 #include "engine/quality_words.hpp"
 #include "engine/score_report.hpp"
@@ -30,6 +31,7 @@ struct FileScorerOptions {
   std::size_t batch_bytes;
   std::size_t devices_max;
 };
+[[nodiscard]] FileScorerOptions file_scorer_options(const Config& config);
 
 // One thread, one file. Memory: pieces of a MiB, their rows, and the devices.
 class FileScorer {

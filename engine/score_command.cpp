@@ -1,5 +1,4 @@
 // `wellhead score`: a stream's rules over records that are not on their way to the database.
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -16,6 +15,7 @@
 #include "engine/dead_letter_print.hpp"
 #include "engine/exit_codes.hpp"
 #include "engine/file_scorer.hpp"
+#include "engine/rescore_report.hpp"
 #include "engine/score_command.hpp"
 
 namespace wellhead {
@@ -34,11 +34,6 @@ std::string number(const std::optional<double>& share) {
   return share ? fmt::format("{:.3f}", *share) : "none";
 }
 
-std::string time_text(std::int64_t time_us) {
-  const auto since_1970 = std::chrono::microseconds(time_us + postgres_epoch_unix_us);
-  return fmt::format("{:%Y-%m-%dT%H:%M:%S}Z", std::chrono::sys_time<std::chrono::microseconds>(since_1970));
-}
-
 // Time, device, score, reasons, and the values of the unusual fields.
 std::string flagged_line(const Schema& schema, std::uint16_t device_column, const RowHeader& header,
                          const Verdict& verdict) {
@@ -47,7 +42,7 @@ std::string flagged_line(const Schema& schema, std::uint16_t device_column, cons
     if ((verdict.flags >> (quality_unusual_shift + column.bit) & 1) != 0)
       values.push_back(
           fmt::format("{}={}", schema.columns()[column.column].name, value_text(header, column)));
-  return fmt::format("{}  {}  {:.2f}  {}  {}\n", time_text(header.time_us),
+  return fmt::format("{}  {}  {:.2f}  {}  {}\n", moment_text(header.time_us),
                      escaped(field_of(header, device_column)), verdict.score,
                      fmt::join(quality_reasons(schema, verdict.flags), ", "), fmt::join(values, " "));
 }
@@ -83,30 +78,11 @@ void print_summary(const Schema& schema, const ScoreReport& report) {
       number(report.f1()), percent(report.false_positive_rate()));
 }
 
-int write_json(const std::string& file, const ScoreReport& report) {
-  std::ofstream out(file, std::ios::trunc);
-  out << print_score_json(report);
-  out.close();
-  if (out) return exit_ok;
-  return fail(fmt::format("{} could not be written; the report above is all there is.", file));
-}
-
-int score_file(const ScoreArguments& arguments) {
-  const std::optional<LoadedConfig> loaded = arguments.config.load();
-  if (!loaded) return exit_config;
-  const auto schema = scored_stream(*loaded, arguments.stream);
-  if (!schema) return fail(schema.error(), exit_usage);
-  const auto offline = offline_stream((*schema)->config());
+int score_file(const ScoreArguments& arguments, const LoadedConfig& loaded, const SchemaPointer& schema,
+               std::istream& input) {
+  const auto offline = offline_stream(schema->config());
   if (!offline) return fail(offline.error(), exit_config);
-  std::ifstream input(*arguments.input, std::ios::binary);
-  // A directory opens and cannot be read.
-  if (!input || (input.peek(), input.bad()))
-    return fail(fmt::format("{} cannot be read, so nothing was scored: look at its name and permissions.",
-                            *arguments.input));
-  input.clear();
-  FileScorer scorer(*offline, {.limits = loaded->config.decoder,
-                               .batch_bytes = loaded->config.batch_bytes,
-                               .devices_max = loaded->config.scoring.devices_max});
+  FileScorer scorer(*offline, file_scorer_options(loaded.config));
   const std::uint16_t device_column = (*offline)->lookup().device_column();
   FileScorer::VisitRow visit;
   if (arguments.flagged)
@@ -119,16 +95,30 @@ int score_file(const ScoreArguments& arguments) {
   if (!whole)
     return fail(fmt::format("{} could not be read to its end: the figures are of what came before.",
                             *arguments.input));
-  const int written = arguments.json ? write_json(*arguments.json, scorer.report()) : exit_ok;
+  const int written =
+      arguments.json ? write_figures(*arguments.json, print_score_json(scorer.report())) : exit_ok;
   if (scorer.report().rows > 0 || written != exit_ok) return written;
-  return fail(
-      fmt::format("No line of {} became a row of {}: the file has one JSON record a line, as the stream "
-                  "takes them.",
-                  *arguments.input, (*offline)->name()));
+  return fail(fmt::format(
+      "No line of {} became a row of {}: the file has one JSON record a line, as the stream takes them.",
+      *arguments.input, (*offline)->name()));
 }
 
 int score(const ScoreArguments& arguments) {
-  return score_file(arguments);
+  if (arguments.replay == arguments.input.has_value())
+    return fail("Say what to score: --input FILE, or --replay for what the journal holds.", exit_usage);
+  const std::optional<LoadedConfig> loaded = arguments.config.load();
+  if (!loaded) return exit_config;
+  const auto schema = scored_stream(*loaded, arguments.stream);
+  if (!schema) return fail(schema.error(), exit_usage);
+  if (arguments.replay) return replay_journal(arguments, *loaded, *schema);
+  std::ifstream input(*arguments.input, std::ios::binary);
+  // A directory opens and cannot be read.
+  if (!input || (input.peek(), input.bad()))
+    return fail(fmt::format("{} cannot be read, so nothing was scored: look at its name and permissions.",
+                            *arguments.input));
+  input.clear();
+  return arguments.compare ? compare_file(arguments, *loaded, *schema, input)
+                           : score_file(arguments, *loaded, *schema, input);
 }
 
 }  // namespace
@@ -146,27 +136,64 @@ std::expected<SchemaPointer, std::string> scored_stream(const LoadedConfig& load
       name, names.empty() ? "none" : names));
 }
 
+int write_figures(const std::string& file, const std::string& text) {
+  std::ofstream out(file, std::ios::trunc);
+  out << text;
+  out.close();
+  if (out) return exit_ok;
+  return fail(fmt::format("{} could not be written; what is printed above is all there is.", file));
+}
+
 void add_score_command(CLI::App& app, const CommandChosen& chosen) {
-  CLI::App* command = app.add_subcommand(
-      "score", "Runs a stream's rules over a file of records, without a node and without a database");
+  CLI::App* command =
+      app.add_subcommand("score", "Runs a stream's rules over a file of records, or again over the journal");
   const auto arguments = std::make_shared<ScoreArguments>();
   arguments->config.add_to(*command, false);
-  command->add_option("--input", arguments->input, "One JSON record a line")->type_name("FILE")->required();
+  CLI::Option* const input =
+      command->add_option("--input", arguments->input, "One JSON record a line; asks no database")
+          ->type_name("FILE");
   command->add_option("--stream", arguments->stream, "Whose rules")
       ->capture_default_str()
       ->type_name("STREAM");
-  command->add_flag("--flagged", arguments->flagged,
-                    "Prints each row that is an anomaly: time, device, score, reasons, unusual values");
+  command
+      ->add_flag("--flagged", arguments->flagged,
+                 "Prints each row that is an anomaly: time, device, score, reasons, unusual values")
+      ->needs(input);
   command->add_option("--json", arguments->json, "Writes the figures there as one JSON object")
       ->type_name("FILE");
+  command
+      ->add_flag("--compare", arguments->compare,
+                 "Shows how the rows differ from those the table has; changes nothing")
+      ->needs(input);
+  CLI::Option* const replay =
+      command
+          ->add_flag(
+              "--replay", arguments->replay,
+              "Scores what the journal holds again, by the configuration of today, and writes score, anomaly "
+              "flag and quality flags of the rows that differ")
+          ->excludes(input);
+  command
+      ->add_option(
+          "--since", arguments->since,
+          "Only rows written to the journal from then on: a time, or how long ago (1h). Those before are "
+          "learned from. Default: all")
+      ->type_name("TIME")
+      ->needs(replay);
+  command
+      ->add_option("--dir", arguments->directory,
+                   "The journal's directory. Default: journal.dir of the configuration")
+      ->type_name("DIR")
+      ->needs(replay);
+  command->add_flag("--dry-run", arguments->dry_run, "Only shows the difference")->needs(replay);
   command->footer(
-      "A record counts as received at its own time: none is late, ahead of the clock or too old. Devices "
-      "begin "
-      "unknown, and of each the first readings teach (quality_flags: warming_up). Where records have a key "
+      "A record of a file counts as received at its own time: none is late, ahead of the clock or too old. "
+      "Devices "
+      "begin unknown, and of each the first readings teach (quality_flags: warming_up). Where records have a "
+      "key "
       "anomaly (true, false, 0 or 1) that no column reads, the flags are compared with it: precision, "
-      "recall, "
-      "F1, and the share of the rows labelled false that are flagged.\n"
-      "Exit codes: 0 scored, whatever was found; 1 the file cannot be read, or no line of it became a row.");
+      "recall, F1, and "
+      "the share of the rows labelled false that are flagged.\n"
+      "Exit codes: 0 scored, whatever was found; 1 it could not be, or no line of the file became a row.");
   command->callback([=] { chosen([=] { return score(*arguments); }); });
 }
 

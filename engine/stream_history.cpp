@@ -54,6 +54,9 @@ class HistoryReader {
     for (const StreamConfig& stream : *streams) {
       const auto position = position_of(stream);
       if (!position) return unreadable(epoch, position.error());
+      if (!std::ranges::equal(stream.columns, history_.schemas[*position]->columns(), {},
+                              &ColumnConfig::scored, &ColumnConfig::scored))
+        history_.scored_otherwise.emplace(epoch, static_cast<std::uint16_t>(map.size()));
       map.push_back(*position);
     }
     return {};

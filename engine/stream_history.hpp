@@ -11,8 +11,10 @@
 #include <cstdint>
 #include <expected>
 #include <map>
+#include <set>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "codec/schema.hpp"
@@ -29,6 +31,9 @@ struct StreamHistory {
   std::size_t today_count = 0;
   // Epoch → the old number of a stream → its position in `schemas`.
   std::map<std::uint32_t, std::vector<std::uint16_t>> maps;
+  // (epoch, old number) of streams that scored other columns than the one they are mapped to: the masks in
+  // the headers of their rows mean something else.
+  std::set<std::pair<std::uint32_t, std::uint16_t>> scored_otherwise;
 };
 
 // `today` are the streams of this run, Schema::index() being the position. The error is a sentence: a catalog

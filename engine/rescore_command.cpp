@@ -1,0 +1,101 @@
+// The parts of `wellhead score` that compare with the database.
+#include <fmt/format.h>
+
+#include <chrono>
+#include <iostream>
+
+#include "base/clock.hpp"
+#include "codec/quality.hpp"
+#include "codec/timestamp.hpp"
+#include "engine/config_check.hpp"
+#include "engine/exit_codes.hpp"
+#include "engine/file_scorer.hpp"
+#include "engine/node_journal.hpp"
+#include "engine/rescore.hpp"
+#include "engine/score_command.hpp"
+#include "sink/pg_database.hpp"
+
+namespace wellhead {
+namespace {
+
+int fail(const std::string& sentence, int exit_code = exit_failed) {
+  std::cerr << sentence << '\n';
+  return exit_code;
+}
+
+// An age, such as 1h, or a moment; microseconds since 2000-01-01 UTC.
+std::optional<std::int64_t> parse_moment(const std::string& text) {
+  if (const auto ago = parse_duration(text))
+    return SystemClock().wall_us() - std::chrono::duration_cast<std::chrono::microseconds>(*ago).count();
+  const auto moment = parse_rfc3339(text);
+  return moment ? std::optional(*moment) : std::nullopt;
+}
+
+// Null after a sentence on standard error.
+std::unique_ptr<PgDatabase> connect(const Config& config) {
+  auto database = std::make_unique<PgDatabase>(postgres_options(config), "wellhead score");
+  const auto connected = database->connect();
+  if (connected) return database;
+  std::cerr
+      << "Nothing was done: the database cannot be reached. Set database.url, WELLHEAD_DATABASE_URL or the "
+         "PG… variables. It said: "
+      << connected.error().message << '\n';
+  return nullptr;
+}
+
+int tell(const ScoreArguments& arguments, const Schema& schema, const RescoreReport& report, bool wrote) {
+  std::cout << print_rescore(schema, report, wrote);
+  return arguments.json ? write_figures(*arguments.json, print_rescore_json(schema, report)) : exit_ok;
+}
+
+}  // namespace
+
+int replay_journal(const ScoreArguments& arguments, const LoadedConfig& loaded, const SchemaPointer& schema) {
+  RescoreOptions options;
+  options.write = !arguments.dry_run;
+  if (arguments.since) {
+    const auto since = parse_moment(*arguments.since);
+    if (!since)
+      return fail(
+          "--since takes a time with its offset (2026-03-01T12:00:00Z) or how long ago it was (90s, 1h).",
+          exit_usage);
+    options.since_us = *since;
+  }
+  const std::string directory = arguments.directory.value_or(loaded.config.journal.directory);
+  const auto files = find_journal_directory(directory);
+  if (!files) return fail(files.error().sentence);
+  const auto database = connect(loaded.config);
+  if (!database) return exit_failed;
+  const auto report =
+      Rescore(**files, *database, loaded, schema, options).run([](const RescoreReport& so_far) {
+        std::cerr << fmt::format("{} rows scored, {} differ, {} written\n", so_far.rows, so_far.changed,
+                                 so_far.written);
+      });
+  if (!report) return fail(directory + ": " + report.error());
+  return tell(arguments, *schema, *report, options.write);
+}
+
+int compare_file(const ScoreArguments& arguments, const LoadedConfig& loaded, const SchemaPointer& schema,
+                 std::istream& input) {
+  const auto offline = offline_stream(schema->config());
+  if (!offline) return fail(offline.error(), exit_config);
+  const auto database = connect(loaded.config);
+  if (!database) return exit_failed;
+  // What only the receive time tells, and the attributes, the file cannot know.
+  constexpr std::uint64_t kept = quality_bit(QualityReason::late) | quality_bit(QualityReason::clock_ahead) |
+                                 quality_bit(QualityReason::unknown_device);
+  RescoreReport report;
+  RescoreTable table(*database, *offline, report, kept, false);
+  auto asked = table.prepare();
+  FileScorer scorer(*offline, file_scorer_options(loaded.config));
+  const bool whole = scorer.run(input, [&](const RowHeader& header, const Verdict& verdict) {
+    ++report.rows;
+    if (asked) asked = table.add(header, verdict);
+  });
+  if (asked) asked = table.flush();
+  if (!asked) return fail("The rows could not be compared: the database says " + asked.error().message + ".");
+  if (!whole) return fail(*arguments.input + " could not be read to its end, so nothing was compared.");
+  return tell(arguments, *schema, report, false);
+}
+
+}  // namespace wellhead
