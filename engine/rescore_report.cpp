@@ -37,7 +37,7 @@ void print_left_out(const RescoreReport& report, std::string& text) {
     if (rows > 0) text += fmt::format("{:>12}  {}\n", rows, why);
   };
   line(report.learned, "rows before --since: only learned from");
-  line(report.unjudged, "rows left out: too little of their device comes before them to judge by");
+  line(report.unjudged, "rows compared by themselves only: too little of their device comes before them");
   line(report.not_found, "rows left out: not in the table, or not yet");
   line(report.ambiguous, "rows left out: several of one device and time");
   line(report.other_form, "rows left out: written when other columns were scored");
@@ -52,7 +52,7 @@ void print_histogram(const RescoreReport& report, std::string& text) {
     const std::uint64_t rows = report.score_changes[bin];
     if (rows == 0) continue;
     const auto cells = std::max<std::size_t>(1, static_cast<std::size_t>(bar_cells * rows / most));
-    text += fmt::format("{:>+6.1f} {:>12}  ", (static_cast<double>(bin) - static_cast<double>(middle)) / 10,
+    text += fmt::format("{:>+6.2f} {:>12}  ", (static_cast<double>(bin) - static_cast<double>(middle)) / 20,
                         rows);
     for (std::size_t cell = 0; cell < cells; ++cell) text += "█";
     text += '\n';
@@ -101,7 +101,7 @@ void RescoreReport::note(const RescoreExample& row) {
   anomaly_changed += other_anomaly ? 1U : 0U;
   flags_changed += other_flags ? 1U : 0U;
   if (other_score)
-    ++score_changes[static_cast<std::size_t>(std::lround(std::clamp(change, -1.0, 1.0) * 10) + long{middle})];
+    ++score_changes[static_cast<std::size_t>(std::lround(std::clamp(change, -1.0, 1.0) * 20) + long{middle})];
   count_bits(gained, row.after.flags & ~row.before.flags);
   count_bits(lost, row.before.flags & ~row.after.flags);
   if (examples.size() < examples_max) examples.push_back(row);

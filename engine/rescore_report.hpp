@@ -21,14 +21,16 @@ struct RescoreExample {
 
 struct RescoreReport {
   static constexpr std::size_t examples_max = 10;
-  // Changes of the score by tenths: bin i is around (i - 10) / 10.
-  static constexpr std::size_t change_bins = 21;
+  // Changes of the score by twentieths, which all costs are multiples of: bin i is around (i - 20) / 20.
+  static constexpr std::size_t change_bins = 41;
 
   std::uint64_t rows = 0;      // scored again
   std::uint64_t learned = 0;   // of them only learned from: written before --since
   std::uint64_t compared = 0;  // found in the table, once
+  // Of the compared: their device is still being learned, and was known when they came. What the table has of
+  // the device's past stays, and only what the row tells by itself is compared.
+  std::uint64_t unjudged = 0;
   // Left out:
-  std::uint64_t unjudged = 0;    // their device is still being learned, and was known when they came
   std::uint64_t not_found = 0;   // not in the table, or not yet
   std::uint64_t ambiguous = 0;   // several rows of this device and time
   std::uint64_t other_form = 0;  // written when other columns were scored

@@ -17,6 +17,21 @@ namespace {
 constexpr std::size_t rows_per_lookup = 5'000;
 constexpr std::string_view epoch = "TIMESTAMPTZ '2000-01-01 00:00:00Z'";
 
+// What of the flags comes from the device's past.
+constexpr std::uint64_t reasons_of_the_past =
+    ~std::uint64_t{0} << quality_unusual_shift |
+    ((std::uint64_t{1} << quality_missing_shift) - (std::uint64_t{1} << quality_reasons_decoder_end));
+
+// `after`, but with the bits in `kept` as they were.
+Verdict merged(const Verdict& after, const Verdict& before, std::uint64_t kept) {
+  if (kept == 0) return after;
+  Verdict verdict = after;
+  verdict.flags = (after.flags & ~kept) | (before.flags & kept);
+  verdict.score = quality_score(verdict.flags);
+  if ((kept & quality_bit(QualityReason::anomalous)) != 0) verdict.anomaly = before.anomaly;
+  return verdict;
+}
+
 template <typename Number>
 Number number_in(const std::optional<std::string>& text) {
   WELLHEAD_ASSERT(text.has_value());
@@ -128,14 +143,6 @@ std::string RescoreTable::lookup_statement() const {
       values, schema_->quoted_table(), matches());
 }
 
-Verdict RescoreTable::merged(const Verdict& after, const Verdict& before) const {
-  if (kept_ == 0) return after;
-  Verdict verdict = after;
-  verdict.flags = (after.flags & ~kept_) | (before.flags & kept_);
-  verdict.score = quality_score(verdict.flags);
-  return verdict;
-}
-
 bool RescoreTable::compressed(std::int64_t time_us) const {
   return std::ranges::any_of(
       compressed_, [=](const auto& chunk) { return chunk.first <= time_us && time_us < chunk.second; });
@@ -148,12 +155,10 @@ void RescoreTable::judge(const DatabaseRow& found) {
   if (found[2]) before.score = static_cast<double>(number_in<float>(found[2]));
   if (found[3]) before.anomaly = number_in<int>(found[3]) == 1;
   if (found[4]) before.flags = static_cast<std::uint64_t>(number_in<std::int64_t>(found[4]));
-  const std::uint64_t warming_up = quality_bit(QualityReason::warming_up);
-  if (!flags_.empty() && (row.after.flags & ~before.flags & warming_up) != 0) {
-    ++report_.unjudged;
-    return;
-  }
-  const Verdict after = merged(row.after, before);
+  const bool unjudged =
+      !flags_.empty() && (row.after.flags & ~before.flags & quality_bit(QualityReason::warming_up)) != 0;
+  if (unjudged) ++report_.unjudged;
+  const Verdict after = merged(row.after, before, kept_ | (unjudged ? reasons_of_the_past : 0));
   const std::uint64_t changed_before = report_.changed;
   report_.note({row.device, row.time_us, before, after});
   if (report_.changed == changed_before) return;

@@ -41,7 +41,6 @@ class RescoreTable {
   [[nodiscard]] std::string matches() const;
   [[nodiscard]] std::string bounds() const;
   [[nodiscard]] std::string lookup_statement() const;
-  [[nodiscard]] Verdict merged(const Verdict& after, const Verdict& before) const;
   [[nodiscard]] bool compressed(std::int64_t time_us) const;
   void judge(const DatabaseRow& found);
   [[nodiscard]] DatabaseResult<void> write();

@@ -107,8 +107,8 @@ TEST(rescore_report, counts_a_row_once_for_each_way_it_differs) {
   EXPECT_EQ(report.score_changed, 2);
   EXPECT_EQ(report.anomaly_changed, 1);
   EXPECT_EQ(report.flags_changed, 2);
-  EXPECT_EQ(report.score_changes[11], 1);
-  EXPECT_EQ(report.score_changes[7] + report.score_changes[8], 1);
+  EXPECT_EQ(report.score_changes[22], 1);
+  EXPECT_EQ(report.score_changes[15], 1);
   EXPECT_EQ(report.gained[quality_out_of_range_shift], 1);
   EXPECT_EQ(report.lost[0], 1);
   const std::string text = print_rescore(*compile(telemetry()), report, false);

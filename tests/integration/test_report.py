@@ -179,8 +179,9 @@ class Rescoring(unittest.TestCase):
         self.database.query("UPDATE telemetry SET data_quality_score = 0.1, quality_flags = 0")
         found = self.score("--replay")
         self.assertEqual((found["rows"], found["not_found"], found["ambiguous"]), (4, 1, 2))
-        # Still being learned, where the table says that it was known.
-        self.assertEqual((found["unjudged"], found["written"]), (1, 0))
+        # Still being learned, where the table says that it was known: only what the row tells by itself is written.
+        self.assertEqual((found["unjudged"], found["written"]), (1, 1))
+        self.assertEqual([row[3:] for row in self.rows() if row[1] == "alone"], [["0.8500", "f", str(missing(1))]])
 
     def test_a_file_is_compared_and_nothing_is_written(self):
         records = [reading("file", 600 + number, vibration=None if number % 2 else 0.2) for number in range(10)]
