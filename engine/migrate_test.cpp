@@ -123,7 +123,7 @@ TEST_F(MigrateTest, AnEmptyDatabaseGetsEveryTableTheBuiltInStreamsNeed) {
   const auto database = connect();
   const auto findings = check_catalog(*database, schemas);
   ASSERT_TRUE(findings) << findings.error().message;
-  EXPECT_TRUE(findings->empty()) << testing::PrintToString(*findings);
+  EXPECT_TRUE(findings->problems.empty()) << testing::PrintToString(findings->problems);
 }
 
 TEST_F(MigrateTest, TheTablesBecomeHypertablesWithTheirChunksWhereTimescaleDbIs) {

@@ -236,9 +236,9 @@ class CatalogTest : public ShardDatabaseTest {
     const auto connected = database.connect();
     EXPECT_TRUE(connected.has_value());
     if (!connected) return {connected.error().message};
-    const auto problems = check_catalog(database, test::shipped_schemas());
-    EXPECT_TRUE(problems.has_value());
-    return problems ? *problems : std::vector<std::string>{problems.error().message};
+    const auto report = check_catalog(database, test::shipped_schemas());
+    EXPECT_TRUE(report.has_value());
+    return report ? report->problems : std::vector<std::string>{report.error().message};
   }
 };
 
