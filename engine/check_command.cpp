@@ -68,8 +68,8 @@ int check_database(const LoadedConfig& loaded) {
     std::cout << fmt::format("database: its catalog cannot be read: {}\n", findings.error().message);
     return exit_failed;
   }
-  for (const std::string& finding : *findings) std::cout << "database: " << finding << '\n';
-  if (!findings->empty()) return exit_failed;
+  for (const std::string& finding : findings->problems) std::cout << "database: " << finding << '\n';
+  if (!findings->problems.empty()) return exit_failed;
   std::cout << "database: every stream can be written\n";
   return check_attribute_queries(database, loaded);
 }

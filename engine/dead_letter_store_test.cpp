@@ -83,7 +83,7 @@ class DeadLetterStoreTest : public testing::Test {
 TEST_F(DeadLetterStoreTest, TheTableIsWhatTheStreamWrites) {
   const auto findings = check_catalog(*database_, std::span(&schema_, 1));
   ASSERT_TRUE(findings) << findings.error().message;
-  for (const std::string& finding : *findings)
+  for (const std::string& finding : findings->problems)
     EXPECT_EQ(finding.find("dead_letter"), std::string::npos) << finding;
 }
 

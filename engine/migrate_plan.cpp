@@ -90,19 +90,21 @@ std::expected<std::vector<const Migration*>, std::string> Migrator::to_undo(
 Migrator::Outcome Migrator::refuse_loss(std::span<const Migration* const> undone) {
   std::vector<std::string> lost;
   for (const Migration* migration : undone) {
-    for (const std::string& table : migration->down->loses) {
+    for (const std::string& loss : migration->down->loses) {
+      const std::string table = loss.substr(0, loss.find('.'));
+      const std::string told = (table == loss ? "the rows of " : "the column ") + loss;
       const auto rows = database_.query(fmt::format("SELECT EXISTS (SELECT FROM {})", table));
       if (!rows)
         return std::unexpected(fmt::format("The table {} cannot be read: {}. Nothing was changed.", table,
                                            describe(rows.error())));
-      if (rows->front().front() == "t" && std::ranges::find(lost, table) == lost.end()) lost.push_back(table);
+      if (rows->front().front() == "t" && std::ranges::find(lost, told) == lost.end()) lost.push_back(told);
     }
   }
   if (lost.empty()) return {};
-  return std::unexpected(fmt::format(
-      "Going down would delete the rows of {} for good. Nothing was changed; make a backup, and say "
-      "--data-loss if that is what you want.",
-      join(lost)));
+  return std::unexpected(
+      fmt::format("Going down would delete {} for good. Nothing was changed; make a backup, and say "
+                  "--data-loss if that is what you want.",
+                  join(lost)));
 }
 
 Migrator::Outcome Migrator::undo(const Migration& migration) {

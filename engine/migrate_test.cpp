@@ -123,7 +123,7 @@ TEST_F(MigrateTest, AnEmptyDatabaseGetsEveryTableTheBuiltInStreamsNeed) {
   const auto database = connect();
   const auto findings = check_catalog(*database, schemas);
   ASSERT_TRUE(findings) << findings.error().message;
-  EXPECT_TRUE(findings->empty()) << testing::PrintToString(*findings);
+  EXPECT_TRUE(findings->problems.empty()) << testing::PrintToString(findings->problems);
 }
 
 TEST_F(MigrateTest, TheTablesBecomeHypertablesWithTheirChunksWhereTimescaleDbIs) {
@@ -421,6 +421,22 @@ TEST_F(MigrateTest, RowsAreDeletedOnTheWayBackOnlyWhereThatIsSaid) {
   EXPECT_EQ(value("SELECT to_regclass('one') IS NULL"), "t");
 }
 
+TEST_F(MigrateTest, AColumnOfATableWithRowsIsDeletedOnTheWayBackOnlyWhereThatIsSaid) {
+  const Script script({"CREATE TABLE one (x int)", "ALTER TABLE one ADD y int"},
+                      {"-- loses: one\nDROP TABLE one;", "-- loses: one.y\nALTER TABLE one DROP y;"});
+  ASSERT_TRUE(up(script.all()));
+  ASSERT_TRUE(down(script.all(), 1));
+  ASSERT_TRUE(up(script.all()));
+  test_database_->execute("INSERT INTO one VALUES (1, 2)");
+  const auto refused = down(script.all(), 1);
+  ASSERT_FALSE(refused);
+  EXPECT_TRUE(
+      refused.error().starts_with("Going down would delete the column one.y for good. Nothing was changed"))
+      << refused.error();
+  ASSERT_TRUE(down(script.all(), 1, true));
+  EXPECT_EQ(value("SELECT to_jsonb(one)::text FROM one"), R"({"x": 1})");
+}
+
 TEST_F(MigrateTest, WhatHasNoWayBackStaysWithAllAboveIt) {
   const Script script({"CREATE TABLE one (x int)", "CREATE TABLE two (x int)"});
   ASSERT_TRUE(up(script.all()));
@@ -433,10 +449,13 @@ TEST_F(MigrateTest, WhatHasNoWayBackStaysWithAllAboveIt) {
 TEST_F(MigrateTest, TheShippedLifecycleCanBeUndoneAndMadeAgain) {
   ASSERT_TRUE(up(shipped_));
   if (timescaledb_) {
-    const auto undone = down(shipped_, 9);
+    const auto undone = down(shipped_, 7);
     ASSERT_TRUE(undone) << undone.error();
     EXPECT_EQ(value("SELECT count(*) FROM pg_tables WHERE schemaname = 'public' AND tablename IN "
-                    "('telemetry_1min', 'wellhead_lifecycle', 'wellhead_invalidation')"),
+                    "('telemetry_1min', 'wellhead_lifecycle', 'wellhead_invalidation', "
+                    "'wellhead_device_baselines')"),
+              "0");
+    EXPECT_EQ(value("SELECT count(*) FROM pg_attribute WHERE attname = 'quality_flags' AND NOT attisdropped"),
               "0");
     // Those of earlier migrations stay.
     EXPECT_EQ(value("SELECT count(*) FROM pg_proc WHERE proname LIKE 'wellhead%' AND proname NOT IN "
@@ -444,6 +463,24 @@ TEST_F(MigrateTest, TheShippedLifecycleCanBeUndoneAndMadeAgain) {
               "0");
     ASSERT_TRUE(up(shipped_));
   }
+  const auto differences = verify();
+  ASSERT_TRUE(differences) << differences.error();
+  EXPECT_TRUE(differences->empty()) << testing::PrintToString(*differences);
+}
+
+TEST_F(MigrateTest, TheQualityOfStoredReadingsIsNotDeletedUnasked) {
+  if (!timescaledb_) GTEST_SKIP() << "the partitions of plain PostgreSQL have no way back";
+  ASSERT_TRUE(up(shipped_));
+  test_database_->execute(
+      "INSERT INTO telemetry (timestamp, device_id, quality_flags) VALUES (now(), 'well-1', 1)");
+  const auto refused = down(shipped_, 7);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().find("the column telemetry.quality_flags"), std::string::npos) << refused.error();
+  EXPECT_EQ(value("SELECT quality_flags FROM telemetry"), "1");
+  ASSERT_TRUE(down(shipped_, 7, true));
+  EXPECT_EQ(value("SELECT device_id FROM telemetry"), "well-1");
+  ASSERT_TRUE(up(shipped_));
+  EXPECT_EQ(value("SELECT quality_flags FROM telemetry"), "0");
   const auto differences = verify();
   ASSERT_TRUE(differences) << differences.error();
   EXPECT_TRUE(differences->empty()) << testing::PrintToString(*differences);

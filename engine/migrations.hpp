@@ -33,7 +33,7 @@ struct EditionCondition {
 // How to undo a migration.
 struct DownPart {
   std::string_view sql;
-  std::vector<std::string> loses;  // tables whose rows are gone with it
+  std::vector<std::string> loses;  // tables whose rows are gone with it, and TABLE.COLUMN
 };
 
 struct Migration {
@@ -52,7 +52,7 @@ struct Migration {
 //   -- edition: apache, plain          applied only there; also "community >= 2.18", "community < 2.18"
 //   -- transaction: none               its statements cannot run in a transaction, and may be repeated
 // and a down file with
-//   -- loses: TABLE TABLE              rows of these tables go
+//   -- loses: TABLE TABLE.COLUMN       the rows of the table go, and of the other this column
 // The error is a sentence. The files outlive the result.
 [[nodiscard]] std::expected<std::vector<Migration>, std::string> parse_migrations(
     std::span<const EmbeddedFile> files, std::span<const EmbeddedFile> down_files = {});

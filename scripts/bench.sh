@@ -9,12 +9,15 @@ source "$scripts/packages.sh"
 # Prints how to call this.
 usage() {
   cat <<'TEXT'
-usage: ./dev bench ack|journal|catchup|recovery [--json FILE] [options]
+usage: ./dev bench ack|aggregates|catchup|journal|recovery [--json FILE] [options]
 
 Builds the release, starts what it needs for this run alone, measures, prints the result as JSON and removes everything. The exit
 code is 0 only if the targets were reached.
 
   ack       durable acknowledgements at 10,000 records/s against a bare durable write of 64 KiB: p50 within 3 times, p99 within 6
+  aggregates
+            rows per second beside the upkeep of the aggregates and without: it costs at most 10 %; and a day's average by device
+            from minutes at least 100 times faster than from rows
   journal   rows per second into the hypertable with the journal and without: it costs at most 15 %
   catchup   rows per second after an outage of the database against live ones: no fewer
   recovery  from the start of a node with 1 GiB of journal to accepting records: under 2 s
@@ -32,7 +35,7 @@ main() {
       usage
       exit 0
       ;;
-    ack | journal | catchup | recovery) shift ;;
+    ack | aggregates | catchup | journal | recovery) shift ;;
     "") fail_usage "say what to measure" ;;
     *) fail_usage "there is no benchmark $name" ;;
   esac

@@ -5,6 +5,7 @@
 
 #include "base/assert.hpp"
 #include "sink/baselines.hpp"
+#include "sink/invalidation_log.hpp"
 #include "sink/progress.hpp"
 
 namespace wellhead {
@@ -136,6 +137,16 @@ constexpr std::array baseline_rights{"SELECT"sv, "INSERT"sv, "UPDATE"sv};
 constexpr OwnTable baselines{baselines_table, "what scoring learns of the devices cannot be kept",
                              baseline_columns, baseline_rights};
 
+constexpr std::array aggregate_columns{"view_name"sv, "source"sv};
+constexpr std::array aggregate_rights{"SELECT"sv};
+constexpr OwnTable aggregates{aggregates_table, "nobody knows which tables have aggregates",
+                              aggregate_columns, aggregate_rights};
+
+constexpr std::array invalidation_columns{"source"sv, "range_from"sv, "range_until"sv};
+constexpr std::array invalidation_rights{"INSERT"sv};
+constexpr OwnTable invalidations{invalidation_table, "aggregates would miss what is written",
+                                 invalidation_columns, invalidation_rights};
+
 DatabaseResult<void> check_own_table(Database& database, const OwnTable& wanted, const std::string& role,
                                      std::vector<std::string>& problems) {
   const std::string table(wanted.name);
@@ -162,25 +173,40 @@ DatabaseResult<void> check_own_table(Database& database, const OwnTable& wanted,
   return {};
 }
 
+// Where the server keeps the aggregates, nothing is told and no right is needed.
+DatabaseResult<void> check_invalidation_log(Database& database, std::span<const SchemaPointer> streams,
+                                            const std::string& role, std::vector<std::string>& problems) {
+  const std::size_t problems_before = problems.size();
+  if (auto checked = check_own_table(database, aggregates, role, problems); !checked) return checked;
+  if (problems.size() > problems_before) return {};
+  const auto told = find_aggregated_streams(database, streams);
+  if (!told) return std::unexpected(told.error());
+  if (told->empty()) return {};
+  return check_own_table(database, invalidations, role, problems);
+}
+
 }  // namespace
 
-DatabaseResult<std::vector<std::string>> check_catalog(Database& database,
-                                                       std::span<const SchemaPointer> streams, bool scored) {
-  auto role = database.query("SELECT current_user");
-  if (!role) return std::unexpected(role.error());
-  const std::string role_name = one_row(std::move(*role))[0].value_or("");
-  std::vector<std::string> problems;
+DatabaseResult<CatalogReport> check_catalog(Database& database, std::span<const SchemaPointer> streams,
+                                            bool scored) {
+  auto known =
+      database.query("SELECT current_user, to_regclass(" + sql_literal(invalidation_table) +
+                     ") IS NOT NULL AND to_regclass(" + sql_literal(aggregates_table) + ") IS NOT NULL");
+  if (!known) return std::unexpected(known.error());
+  const DatabaseRow row = one_row(std::move(*known));
+  const std::string role_name = row[0].value_or("");
+  CatalogReport report{.problems = {}, .has_invalidation_log = is_true(row[1])};
   for (const SchemaPointer& schema : streams) {
     const auto columns = columns_of(database, schema->quoted_table());
     if (!columns) return std::unexpected(columns.error());
-    StreamCheck(*schema, role_name, problems).against(*columns);
+    StreamCheck(*schema, role_name, report.problems).against(*columns);
   }
-  if (auto checked = check_own_table(database, progress, role_name, problems); !checked)
-    return std::unexpected(checked.error());
-  if (!scored) return problems;
-  if (auto checked = check_own_table(database, baselines, role_name, problems); !checked)
-    return std::unexpected(checked.error());
-  return problems;
+  auto checked = check_own_table(database, progress, role_name, report.problems);
+  if (checked && scored) checked = check_own_table(database, baselines, role_name, report.problems);
+  if (checked && report.has_invalidation_log)
+    checked = check_invalidation_log(database, streams, role_name, report.problems);
+  if (!checked) return std::unexpected(checked.error());
+  return report;
 }
 
 }  // namespace wellhead

@@ -10,12 +10,19 @@
 
 namespace wellhead {
 
-// One sentence per problem: missing table or column, wrong type, generated column, NOT NULL column that the
+struct CatalogReport {
+  std::vector<std::string> problems;  // a sentence each; empty: all streams can be written
+  // There is a log of what the node's own aggregates have yet to compute. Who writes to their sources tells
+  // it.
+  bool has_invalidation_log = false;
+};
+
+// Problems are: missing table or column, wrong type, generated column, NOT NULL column that the
 // stream does not fill, missing right to insert, missing progress table, and, where rows are `scored`,
-// missing table of baselines. Empty: all streams can be written. The error is one of the connection. REQUIRES
-// database.connected().
-[[nodiscard]] DatabaseResult<std::vector<std::string>> check_catalog(Database& database,
-                                                                     std::span<const SchemaPointer> streams,
-                                                                     bool scored = false);
+// missing table of baselines, and, where the node keeps aggregates of a stream's table, missing right to tell
+// of what was written. The error is one of the connection. REQUIRES database.connected().
+[[nodiscard]] DatabaseResult<CatalogReport> check_catalog(Database& database,
+                                                          std::span<const SchemaPointer> streams,
+                                                          bool scored = false);
 
 }  // namespace wellhead

@@ -118,11 +118,21 @@ PostgresCommitter::Step PostgresCommitter::connect() {
 }
 
 PostgresCommitter::Step PostgresCommitter::check_streams() {
-  auto problems = check_catalog(*database_, std::span(streams_).first(streams_in_use_), scoring_.enabled());
-  if (!problems)
-    return std::unexpected(Failure{classify_sqlstate(problems.error().sqlstate), explain(problems.error())});
-  if (problems->empty()) return {};
-  return std::unexpected(Failure{ErrorKind::operator_needed, joined(*problems)});
+  const auto failed = [](const DatabaseError& error) {
+    return std::unexpected(Failure{classify_sqlstate(error.sqlstate), explain(error)});
+  };
+  invalidations_.tell_of({});
+  const auto found =
+      check_catalog(*database_, std::span(streams_).first(streams_in_use_), scoring_.enabled());
+  if (!found) return failed(found.error());
+  if (!found->problems.empty())
+    return std::unexpected(Failure{ErrorKind::operator_needed, joined(found->problems)});
+  if (!found->has_invalidation_log) return {};
+  // Of all streams: rows of earlier runs change aggregates as well.
+  auto told = find_aggregated_streams(*database_, streams_);
+  if (!told) return failed(told.error());
+  invalidations_.tell_of(std::move(*told));
+  return {};
 }
 
 PostgresCommitter::Step PostgresCommitter::read_progress(std::span<LaneProgress> lanes) {
@@ -151,6 +161,7 @@ std::string PostgresCommitter::begin(const FlushOrder& order) const {
   std::string statements = "BEGIN ISOLATION LEVEL READ COMMITTED; ";
   if (asynchronous_ && order.durable) statements += synchronous;
   if (!chunks_known_) statements += chunk_lock;
+  if (!invalidations_.statement().empty()) statements += invalidations_.statement() + "; ";
   return statements;
 }
 
@@ -159,7 +170,7 @@ std::string PostgresCommitter::opening(const FlushOrder& order) const {
   return begin(order) + progress_.move_statement(order.moves);
 }
 
-// The baselines come before the progress, whose number of rows is what the caller looks at.
+// What is told and the baselines come before the progress, whose number of rows is what the caller looks at.
 DatabaseResult<std::string> PostgresCommitter::opening_with_baselines(const FlushOrder& order) {
   std::string statements = begin(order);
   for (const std::string& save : scoring_.saves()) {
@@ -309,6 +320,7 @@ FlushReport PostgresCommitter::commit(const FlushOrder& order, const std::atomic
   database_->interrupt_with(&stopping);
   flush_.assign(order.batches);
   chunks_known_ = chunk_guard_.knows(flush_);
+  invalidations_.look_at(flush_);
   bytes_ = 0;
   committing_ = false;
   foreign_writer_ = false;

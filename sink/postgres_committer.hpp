@@ -6,6 +6,8 @@
 // Where rows are scored, the baselines that are to be saved go into the same message, before the UPDATE. They
 // so stand in the database exactly for rows it has.
 //
+// So does what the aggregates that the node keeps have to compute again, see sink/invalidation_log.
+//
 // A connection that breaks behind the last COPY leaves open whether the COMMIT happened. The next connection
 // reads the lanes FOR UPDATE: the stale backend, if it still runs, holds those rows' locks since before its
 // first COPY byte, so the read waits for its end, and then tells. Never lost, never doubled.
@@ -28,6 +30,7 @@
 #include "sink/database.hpp"
 #include "sink/flush.hpp"
 #include "sink/flush_scorer.hpp"
+#include "sink/invalidation_log.hpp"
 #include "sink/notice_log.hpp"
 #include "sink/postgres_options.hpp"
 #include "sink/progress.hpp"
@@ -116,6 +119,7 @@ class PostgresCommitter final : public Committer {
   CopyStream copy_stream_;
   ChunkGuard chunk_guard_;
   bool chunks_known_ = false;
+  InvalidationLog invalidations_;
   std::vector<Refusal> refusals_;
   std::uint64_t bytes_ = 0;
   bool committing_ = false;      // the COMMIT may happen without this side hearing of it

@@ -126,7 +126,11 @@ std::vector<std::string> ServerState::rows() const {
 }
 
 void ServerStore::commit(ServerChange change, bool durable) {
-  Undo undo{.rows_added = {}, .progress_before = {}, .baselines_before = {}, .durable = durable};
+  Undo undo{.rows_added = {},
+            .progress_before = {},
+            .baselines_before = {},
+            .invalidations_added = change.invalidations.size(),
+            .durable = durable};
   for (auto& [name, rows] : change.rows) {
     undo.rows_added[name] = rows.size();
     auto& table = committed.tables[name];
@@ -140,6 +144,8 @@ void ServerStore::commit(ServerChange change, bool durable) {
     undo.baselines_before[device] = find(committed.baselines, device);
     committed.baselines[device] = std::move(state);
   }
+  auto& invalidations = committed.invalidations;
+  invalidations.insert(invalidations.end(), change.invalidations.begin(), change.invalidations.end());
   log_.push_back(std::move(undo));
 }
 
@@ -149,6 +155,8 @@ void ServerStore::apply(const Undo& undo, ServerState& state) {
     WELLHEAD_ASSERT(table.size() >= count);
     table.resize(table.size() - count);
   }
+  WELLHEAD_ASSERT(state.invalidations.size() >= undo.invalidations_added);
+  state.invalidations.resize(state.invalidations.size() - undo.invalidations_added);
   for (const auto& [lane, sequence] : undo.progress_before) set(state.progress, lane, sequence);
   for (const auto& [device, baseline] : undo.baselines_before) set(state.baselines, device, baseline);
 }
@@ -245,6 +253,32 @@ void SimulatedServer::select_baselines(const std::string& text) {
     const auto found = committed.baselines.find({stream, devices[number]});
     if (found != committed.baselines.end()) selected_.push_back({std::to_string(number + 1), found->second});
   }
+}
+
+// --- what aggregates are told ---
+
+// ('telemetry', to_timestamp(1), to_timestamp(2)), …
+void SimulatedServer::tell_invalidations(const std::string& text) {
+  constexpr std::string_view call = "to_timestamp(";
+  WELLHEAD_ASSERT(in_transaction_ && !aggregated.empty());
+  const auto seconds_behind = [&](std::size_t at) { return std::stoll(text.substr(at + call.size())); };
+  for (std::size_t at = text.find("('"); at != std::string::npos; at = text.find("('", at + 1)) {
+    const std::size_t from = text.find(call, at);
+    const std::size_t until = text.find(call, from + 1);
+    change_.invalidations.push_back(
+        {text.substr(at + 2, text.find('\'', at + 2) - at - 2), seconds_behind(from), seconds_behind(until)});
+  }
+}
+
+DatabaseRows SimulatedServer::aggregated_streams(std::string_view query) const {
+  DatabaseRows rows;
+  for (std::size_t stream = 0; stream < schemas_.size(); ++stream) {
+    const bool asked = query.find(sql_literal(schemas_[stream]->quoted_table())) != std::string_view::npos;
+    const std::string& table = schemas_[stream]->config().table;
+    if (asked && std::ranges::find(aggregated, table) != aggregated.end())
+      rows.push_back({std::to_string(stream), table});
+  }
+  return rows;
 }
 
 // --- the connection ---
@@ -353,6 +387,8 @@ DatabaseResult<void> SimulatedServer::statement(const std::string& text) {
     select_baselines(text);
   } else if (is("INSERT INTO wellhead_device_baselines")) {
     return save_baselines(text);
+  } else if (is("INSERT INTO wellhead_invalidation")) {
+    tell_invalidations(text);
   } else if (is("SET LOCAL synchronous_commit = on")) {
     synchronous_here_ = true;
   } else {
@@ -406,6 +442,14 @@ DatabaseRows SimulatedServer::columns_of(std::string_view query) const {
       rows.push_back({name, some_type, "t", "f", "f", "t"});
     return rows;
   }
+  if (query.find("'wellhead_aggregate'") != std::string_view::npos)
+    return {{"view_name", some_type, "t", "f", "f", "t"}, {"source", some_type, "t", "f", "f", "t"}};
+  if (query.find("'wellhead_invalidation'") != std::string_view::npos) {
+    DatabaseRows rows;
+    for (const char* name : {"source", "range_from", "range_until"})
+      rows.push_back({name, some_type, "t", "f", "f", "t"});
+    return rows;
+  }
   DatabaseRows rows;
   for (const SchemaPointer& schema : schemas_) {
     if (query.find(sql_literal(schema->quoted_table())) == std::string_view::npos) continue;
@@ -417,7 +461,9 @@ DatabaseRows SimulatedServer::columns_of(std::string_view query) const {
 
 DatabaseResult<DatabaseRows> SimulatedServer::query(std::string_view statements) {
   return call<DatabaseRows>([&]() -> DatabaseResult<DatabaseRows> {
-    if (statements == "SELECT current_user") return DatabaseRows{{"simulated"}};
+    if (statements.starts_with("SELECT current_user"))
+      return DatabaseRows{{"simulated", aggregated.empty() ? "f" : "t"}};
+    if (statements.starts_with("SELECT DISTINCT stream.number")) return aggregated_streams(statements);
     if (statements.starts_with("SELECT a.attname")) return columns_of(statements);
     if (statements.starts_with("SELECT true AND has_table_privilege")) return DatabaseRows{{"t"}};
     selected_.clear();

@@ -21,10 +21,20 @@
 
 namespace wellhead::test {
 
+// A row of wellhead_invalidation; times in seconds since 1970.
+struct Invalidation {
+  std::string source;
+  std::int64_t from_s;
+  std::int64_t until_s;
+
+  bool operator==(const Invalidation&) const = default;
+};
+
 struct ServerState {
   std::map<std::string, std::vector<std::string>> tables;  // rows as COPY tuples, by quoted table name
   std::map<LaneId, std::uint64_t> progress;
   std::map<std::pair<std::string, std::string>, std::string> baselines;  // by stream and device, hexadecimal
+  std::vector<Invalidation> invalidations;
 
   // Rows of all tables, sorted.
   [[nodiscard]] std::vector<std::string> rows() const;
@@ -35,6 +45,7 @@ struct ServerChange {
   std::map<std::string, std::vector<std::string>> rows;                  // added, by quoted table name
   std::map<LaneId, std::optional<std::uint64_t>> progress;               // where it is now; none: removed
   std::map<std::pair<std::string, std::string>, std::string> baselines;  // saved
+  std::vector<Invalidation> invalidations;                               // added
 };
 
 // What the server keeps, whatever happens to connections.
@@ -65,6 +76,7 @@ class ServerStore {
     std::map<std::string, std::size_t> rows_added;
     std::map<LaneId, std::optional<std::uint64_t>> progress_before;
     std::map<std::pair<std::string, std::string>, std::optional<std::string>> baselines_before;
+    std::size_t invalidations_added;
     bool durable;
   };
   static void apply(const Undo& undo, ServerState& state);
@@ -99,8 +111,9 @@ class SimulatedServer final : public Database {
   LineHint hint = LineHint::right;  // what it says of the place of a row it refuses
   // Asked once for each call that reaches the server.
   std::function<CallFate()> fate = nullptr;
-  bool has_baselines = true;       // the table is there
-  bool refuses_baselines = false;  // of any device, as data
+  bool has_baselines = true;                 // the table is there
+  bool refuses_baselines = false;            // of any device, as data
+  std::vector<std::string> aggregated = {};  // tables with aggregates that the node keeps
   int baseline_lookups = 0;
   int baseline_saves = 0;  // statements
   int calls = 0;
@@ -143,6 +156,8 @@ class SimulatedServer final : public Database {
   void select_progress(const std::string& text);
   [[nodiscard]] DatabaseResult<void> save_baselines(const std::string& text);
   void select_baselines(const std::string& text);
+  void tell_invalidations(const std::string& text);
+  [[nodiscard]] DatabaseRows aggregated_streams(std::string_view query) const;
 
   std::vector<SchemaPointer> schemas_;
   std::shared_ptr<ServerStore> store_;

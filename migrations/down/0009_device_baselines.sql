@@ -1,0 +1,3 @@
+-- loses: wellhead_device_baselines
+
+DROP TABLE wellhead_device_baselines;
