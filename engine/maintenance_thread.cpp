@@ -1,5 +1,6 @@
 #include "engine/maintenance_thread.hpp"
 
+#include <algorithm>
 #include <condition_variable>
 #include <mutex>
 
@@ -13,6 +14,9 @@ using std::chrono::steady_clock;
 
 constexpr seconds turn_interval{1};
 constexpr seconds after_failure{15};
+// A turn that took long is followed by so much rest: at most a tenth of one backend's time goes into this,
+// however large the tables are. Aggregates then lag instead, and the metrics tell.
+constexpr int rest_factor = 9;
 constexpr seconds partitions_every{600};
 constexpr seconds retention_every{3'600};
 // One slice of an aggregate over a busy table; it is a bound for what hangs, not a goal.
@@ -53,6 +57,7 @@ void MaintenanceThread::run(const std::stop_token& stopping) {
   std::unique_lock lock(mutex);
   seconds wait{0};
   while (!never.wait_for(lock, stopping, wait, [&] { return stopping.stop_requested(); })) {
+    const auto begun = steady_clock::now();
     const auto done = turn();
     if (stopping.stop_requested()) return;
     if (!done) {
@@ -60,7 +65,8 @@ void MaintenanceThread::run(const std::stop_token& stopping) {
       database_.disconnect();
     }
     tell_problem(done ? "" : done.error());
-    wait = done ? turn_interval : after_failure;
+    const auto rest = std::chrono::duration_cast<seconds>((steady_clock::now() - begun) * rest_factor);
+    wait = done ? std::max(turn_interval, rest) : after_failure;
   }
 }
 
