@@ -52,7 +52,8 @@ struct DeadLetter {
 // The code of a row that only tells how many more were rejected in the same request.
 inline constexpr std::string_view dead_letter_summary_code = "not_kept";
 
-// The code of a record that is stored, with NULL for a value that was out of range; `payload` is what was sent.
+// The code of a record that is stored, with NULL for a value that was out of range; `payload` is what was
+// sent.
 inline constexpr std::string_view dead_letter_repaired_code = "repaired";
 
 // A row the database refused.
