@@ -64,6 +64,7 @@ void write_journal(FileSystem& files, const Clock& clock, const Plan& plan) {
   constexpr std::uint32_t tuple_bytes = 160;
   std::vector<Batch> batches;
   std::vector<Batch*> pointers;
+  pointers.reserve(shards);
   for (std::uint32_t shard = 0; shard < shards; ++shard) {
     batches.emplace_back(plan.section_bytes, 0);
     const auto rows = (plan.section_bytes - Batch::header_room_bytes) / row_bytes(tuple_bytes);

@@ -67,7 +67,7 @@ std::expected<std::shared_ptr<const Schema>, std::string> Schema::compile(Stream
   put_computed_last(config);
   name_attributes(config);
   if (auto check = check_stream(config); !check) return std::unexpected(std::move(check.error()));
-  const std::shared_ptr<Schema> schema(new Schema(std::move(config), index));
+  std::shared_ptr<Schema> schema(new Schema(std::move(config), index));
   if (auto read = schema->lookup_->read_constants(schema->config_); !read)
     return std::unexpected(std::move(read.error()));
   return schema;
