@@ -146,7 +146,7 @@ class Intake {
   }
 
   // `describe` says in words where a connection's records come from. Set before the first submit().
-  virtual void describe_sources(std::function<std::string(ConnectionId)> describe) { (void)describe; }
+  virtual void describe_sources(std::function<std::string(ConnectionId)> /*describe*/) {}
 
   // Once per turn of the reactor's loop, after its completions: hands open batches to the journal or to their
   // shards and delivers outcomes to `listener`. Returns how much was done, 0 for nothing.

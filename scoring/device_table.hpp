@@ -52,23 +52,23 @@ struct alignas(16) Device {
 };
 
 // Devices in an order, linked through two of their members.
-template <Device* Device::* Newer, Device* Device::* Older>
+template <Device* Device::* newer_link, Device* Device::* older_link>
 class DeviceList {
  public:
   [[nodiscard]] Device* oldest() const noexcept { return oldest_; }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
-  [[nodiscard]] static Device* newer(const Device& device) noexcept { return device.*Newer; }
+  [[nodiscard]] static Device* newer(const Device& device) noexcept { return device.*newer_link; }
 
   void add_newest(Device& device) noexcept {
-    device.*Newer = nullptr;
-    device.*Older = newest_;
-    (newest_ != nullptr ? newest_->*Newer : oldest_) = &device;
+    device.*newer_link = nullptr;
+    device.*older_link = newest_;
+    (newest_ != nullptr ? newest_->*newer_link : oldest_) = &device;
     newest_ = &device;
     ++size_;
   }
   void remove(Device& device) noexcept {
-    (device.*Newer != nullptr ? (device.*Newer)->*Older : newest_) = device.*Older;
-    (device.*Older != nullptr ? (device.*Older)->*Newer : oldest_) = device.*Newer;
+    (device.*newer_link != nullptr ? (device.*newer_link)->*older_link : newest_) = device.*older_link;
+    (device.*older_link != nullptr ? (device.*older_link)->*newer_link : oldest_) = device.*newer_link;
     --size_;
   }
 

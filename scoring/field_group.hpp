@@ -38,7 +38,8 @@ struct alignas(16) FieldGroup {
   float usual[group_fields] = {};    // how long such runs get
   float changes[group_fields] = {};  // readings not equal to the one before, up to readings_max
 };
-static_assert(sizeof(FieldGroup) == 64 * group_fields, "64 bytes a field: docs/scoring.md states it");
+static_assert(sizeof(FieldGroup) == std::size_t{64} * group_fields,
+              "64 bytes a field: docs/scoring.md states it");
 
 // Exact as a float, and more than any memory.
 inline constexpr float readings_max = 1 << 24;

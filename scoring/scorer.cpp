@@ -132,7 +132,9 @@ void write_computed(const ComputedPlaces& places, const RowHeader& row, std::uin
 
 void count(ScoreTotals& totals, std::uint64_t flags, double score) noexcept {
   ++totals.rows;
-  totals.score_millionths += static_cast<std::uint64_t>(score * millionths + 0.5);
+  // From 0 to 1,000,000, so that this rounds right, without a call.
+  totals.score_millionths +=
+      static_cast<std::uint64_t>(score * millionths + 0.5);  // NOLINT(bugprone-incorrect-roundings)
   totals.anomalous += anomaly(flags) ? 1U : 0U;
   totals.inconsistent += has(flags, QualityReason::inconsistent) ? 1U : 0U;
   totals.stuck += has(flags, QualityReason::stuck) ? 1U : 0U;

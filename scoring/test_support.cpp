@@ -75,6 +75,7 @@ std::vector<SortedRow> Rows::sorted() const {
     return header(left).time_us > header(right).time_us;
   });
   std::vector<SortedRow> rows;
+  rows.reserve(order.size());
   for (const std::size_t row : order)
     rows.push_back({header(row).time_us, &header(row), static_cast<std::uint32_t>(row)});
   return rows;

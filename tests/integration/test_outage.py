@@ -22,6 +22,9 @@ MEMORY_GROWTH_MAX = 24 * MIB
 # ThreadSanitizer keeps four bytes and more of its own for each that the node touches, and they count as the node's.
 if b"libtsan" in (BIN_DIR / "wellhead").read_bytes():
     MEMORY_GROWTH_MAX *= 6
+# So do the zones that AddressSanitizer puts around every piece of memory.
+if b"libasan" in (BIN_DIR / "wellhead").read_bytes():
+    MEMORY_GROWTH_MAX *= 2
 
 SMALL_JOURNAL = """
 pipeline.memory = "16MiB"
