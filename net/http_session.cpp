@@ -93,7 +93,7 @@ constexpr HttpRefusal outcome_unknown{
     503,
     "outcome_unknown",
     "It is not known whether the records of this request are stored; they may still "
-    "be. Sending them again may store them twice.",
+    "be. Sending them again without an Idempotency-Key may store them twice.",
     unavailable_retry_after_s,
     {}};
 
