@@ -73,4 +73,10 @@ std::string storable_text(std::string_view text, std::size_t bytes_max) {
   return out;
 }
 
+std::string json_string(std::string_view text) {
+  std::string out;
+  append_json_string(out, text);
+  return out;
+}
+
 }  // namespace wellhead

@@ -16,23 +16,6 @@ namespace {
 
 constexpr std::int64_t us_per_second = 1'000'000;
 
-std::string quoted(std::string_view text) {
-  std::string out;
-  append_json_string(out, text);
-  return out;
-}
-
-// A JSON array of what `one` makes of each value.
-template <typename Values, typename One>
-std::string array_of(const Values& values, One&& one) {
-  std::string out = "[";
-  for (const auto& value : values) {
-    if (out.size() > 1) out += ',';
-    out += one(value);
-  }
-  return out + "]";
-}
-
 std::string or_null(const std::optional<std::uint64_t>& number) {
   return number ? std::to_string(*number) : "null";
 }
@@ -45,16 +28,17 @@ std::string json_of(const LaneAudit& lane) {
 }
 
 std::string json_of(const MissingRow& row) {
-  return fmt::format(R"({{"device":{},"time":{},"copies":{}}})", quoted(row.device), quoted(row.time),
-                     row.copies);
+  return fmt::format(R"({{"device":{},"time":{},"copies":{}}})", json_string(row.device),
+                     json_string(row.time), row.copies);
 }
 
 std::string json_of(const StreamAudit& stream) {
   return fmt::format(
       R"({{"stream":{},"table":{},"journaled":{},"committed":{},"queued":{},"quarantined":{},"found":{},"missing":{},"duplicated":{},"others":{},"examples":{}}})",
-      quoted(stream.name), quoted(stream.table), stream.journaled, stream.committed(), stream.queued,
-      stream.quarantined, stream.found, stream.missing, stream.duplicated, or_null(stream.others),
-      array_of(stream.examples, [](const MissingRow& row) { return json_of(row); }));
+      json_string(stream.name), json_string(stream.table), stream.journaled, stream.committed(),
+      stream.queued, stream.quarantined, stream.found, stream.missing, stream.duplicated,
+      or_null(stream.others),
+      json_array(stream.examples, [](const MissingRow& row) { return json_of(row); }));
 }
 
 std::string json_of(const AuditReport::Totals& totals) {
@@ -178,10 +162,10 @@ std::string print_audit_json(const AuditReport& report) {
   return fmt::format(
       R"({{"journal":"{}","node":{},"first_written":"{}","last_written":"{}","lanes":{},"streams":{},"identity":{},"lost_batches":{},"damaged_places":{},"segments_trimmed":{},"notes":{},"faults":{},"holds":{}}})"
       "\n",
-      report.journal_id, quoted(report.node_id), wall_time_text(report.first_written_us),
-      wall_time_text(report.last_written_us), array_of(report.lanes, one), array_of(report.streams, one),
+      report.journal_id, json_string(report.node_id), wall_time_text(report.first_written_us),
+      wall_time_text(report.last_written_us), json_array(report.lanes, one), json_array(report.streams, one),
       json_of(report.totals()), report.lost_batches, report.damaged_places, report.segments_trimmed,
-      array_of(report.notes, quoted), array_of(faults, quoted), faults.empty());
+      json_array(report.notes, json_string), json_array(faults, json_string), faults.empty());
 }
 
 std::string wall_time_text(std::int64_t wall_us) {

@@ -171,23 +171,6 @@ std::string TextReport::text(const Findings& findings) {
   return std::move(text_);
 }
 
-std::string quoted(std::string_view text) {
-  std::string out;
-  append_json_string(out, text);
-  return out;
-}
-
-// A JSON array of what `one` makes of each value.
-template <typename Values, typename One>
-std::string array_of(const Values& values, One&& one) {
-  std::string out = "[";
-  for (const auto& value : values) {
-    if (out.size() > 1) out += ',';
-    out += one(value);
-  }
-  return out + "]";
-}
-
 std::string json_of(const JournalSurvey::Epoch& epoch) {
   return fmt::format(R"({{"epoch":{},"reactors":{},"shards":{},"batch_bytes":{}}})", epoch.epoch,
                      epoch.reactors, epoch.shards, epoch.batch_bytes);
@@ -201,15 +184,15 @@ std::string json_of(const OldLane& lane) {
 std::string json_of(const SegmentEntry& segment) {
   return fmt::format(
       R"({{"path":{},"epoch":{},"reactor":{},"bytes":{},"first_block":{},"last_block":{},"sections":{},"rows":{},"last_written":"{}"}})",
-      quoted(segment_path(segment.id)), segment.id.epoch, segment.id.reactor, segment.bytes,
+      json_string(segment_path(segment.id)), segment.id.epoch, segment.id.reactor, segment.bytes,
       segment.first_block, segment.end_block - 1, segment.sections, segment.rows,
       time_text(segment.last_written_us));
 }
 
 std::string json_of(const JournalFault& fault) {
   return fmt::format(R"({{"path":{},"offset":{},"bytes":{},"problem":{}}})",
-                     quoted(segment_path(fault.segment)), fault.extent.begin,
-                     fault.extent.end - fault.extent.begin, quoted(fault.sentence));
+                     json_string(segment_path(fault.segment)), fault.extent.begin,
+                     fault.extent.end - fault.extent.begin, json_string(fault.sentence));
 }
 
 std::string json_of(const LostRows& lost) {
@@ -223,7 +206,7 @@ std::string json_of(const LostRows& lost) {
 std::string json_of(const LedgerFindings& ledger) {
   if (!ledger.problem.empty())
     return fmt::format(R"({{"path":"{}","whole":false,"problem":{}}})", LedgerStore::file_name,
-                       quoted(ledger.problem));
+                       json_string(ledger.problem));
   if (ledger.bytes == 0) return "null";
   return fmt::format(R"({{"path":"{}","whole":true,"bytes":{},"keys":{},"producers":{},"written":"{}"}})",
                      LedgerStore::file_name, ledger.bytes, ledger.keys, ledger.producers,
@@ -236,12 +219,12 @@ std::string json_report(const Findings& findings) {
   return fmt::format(
       R"({{"journal":"{}","node":{},"format":{},"whole":{},"bytes":{},"epochs":{},"lanes":{},"segments":{},"ledger":{},"torn_blocks":{},"torn_bytes":{},"faults":{},"rows_lost":{},"lost":{}}})"
       "\n",
-      journal_id_text(findings.identity.id), quoted(findings.identity.node_id), journal_format::version,
+      journal_id_text(findings.identity.id), json_string(findings.identity.node_id), journal_format::version,
       findings.whole(), survey.bytes,
-      array_of(survey.epochs, [](const auto& epoch) { return json_of(epoch.second); }),
-      array_of(survey.lanes, one), array_of(findings.recovered.entries, one), json_of(findings.ledger),
-      survey.torn_blocks, survey.torn_bytes, array_of(findings.recovered.faults, one), rows_lost(survey),
-      array_of(survey.lost, one));
+      json_array(survey.epochs, [](const auto& epoch) { return json_of(epoch.second); }),
+      json_array(survey.lanes, one), json_array(findings.recovered.entries, one), json_of(findings.ledger),
+      survey.torn_blocks, survey.torn_bytes, json_array(findings.recovered.faults, one), rows_lost(survey),
+      json_array(survey.lost, one));
 }
 
 std::expected<JournalReport, JournalError> report(FileSystem& files, ReportFormat format,
