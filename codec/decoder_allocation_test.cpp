@@ -1,41 +1,12 @@
 // The accept path allocates nothing: shown by counting every allocation of this program.
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <cstddef>
-#include <cstdlib>
 #include <memory>
-#include <new>
 #include <string>
 
+#include "base/testing/allocation_count.hpp"
 #include "codec/test_support.hpp"
-
-namespace {
-
-std::atomic<std::size_t> allocation_count{0};
-
-}  // namespace
-
-// Not inlined: the compiler would see free() for what it believes came from its own operator new.
-[[gnu::noinline]] void* operator new(std::size_t bytes) {
-  allocation_count.fetch_add(1, std::memory_order_relaxed);
-  void* const memory = std::malloc(bytes == 0 ? 1 : bytes);
-  if (memory == nullptr) std::abort();
-  return memory;
-}
-[[gnu::noinline]] void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
-  allocation_count.fetch_add(1, std::memory_order_relaxed);
-  return std::malloc(bytes == 0 ? 1 : bytes);
-}
-// NOLINTBEGIN(clang-analyzer-cplusplus.NewDelete): the analyzer takes this for a second delete of what these
-// free
-[[gnu::noinline]] void operator delete(void* memory) noexcept {
-  std::free(memory);
-}
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept {
-  std::free(memory);
-}
-// NOLINTEND(clang-analyzer-cplusplus.NewDelete)
 
 namespace wellhead {
 namespace {
@@ -75,9 +46,9 @@ TEST(decoder_allocation, accepted_records_allocate_nothing) {
     return first.accepted + second.accepted;
   };
   ASSERT_EQ(decode_both(), 2000U);  // after this the decoder has seen its largest body
-  const std::size_t before = allocation_count.load();
+  const std::size_t before = testing::allocation_count();
   const std::uint32_t accepted = decode_both();
-  const std::size_t after = allocation_count.load();
+  const std::size_t after = testing::allocation_count();
   EXPECT_EQ(accepted, 2000U);
   EXPECT_EQ(after - before, 0U);
 }
@@ -100,17 +71,17 @@ TEST(decoder_allocation, repaired_records_allocate_nothing_where_no_letter_is_wa
         .repaired;
   };
   ASSERT_EQ(repaired(), 1000U);
-  const std::size_t before = allocation_count.load();
+  const std::size_t before = testing::allocation_count();
   const std::uint32_t again = repaired();
-  const std::size_t after = allocation_count.load();
+  const std::size_t after = testing::allocation_count();
   EXPECT_EQ(again, 1000U);
   EXPECT_EQ(after - before, 0U);
 }
 
 TEST(decoder_allocation, is_counted_where_it_happens) {
-  const std::size_t before = allocation_count.load();
+  const std::size_t before = testing::allocation_count();
   const auto memory = std::make_unique<std::string>(100, 'x');
-  EXPECT_GT(allocation_count.load(), before);
+  EXPECT_GT(testing::allocation_count(), before);
 }
 
 }  // namespace

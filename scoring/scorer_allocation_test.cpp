@@ -3,46 +3,16 @@
 #include <gtest/gtest.h>
 
 #include <array>
-#include <atomic>
 #include <cstddef>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <memory>
-#include <new>
 #include <random>
 #include <string>
 
+#include "base/testing/allocation_count.hpp"
 #include "scoring/scorer.hpp"
 #include "scoring/test_support.hpp"
-
-namespace {
-
-std::atomic<std::size_t> allocation_count{0};
-
-}  // namespace
-
-// Not inlined: the compiler would see free() for what it believes came from its own operator new.
-[[gnu::noinline]] void* operator new(std::size_t bytes) {
-  allocation_count.fetch_add(1, std::memory_order_relaxed);
-  void* const memory = std::malloc(bytes == 0 ? 1 : bytes);
-  if (memory == nullptr) std::abort();
-  return memory;
-}
-// std::stable_sort() asks in this way.
-[[gnu::noinline]] void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
-  allocation_count.fetch_add(1, std::memory_order_relaxed);
-  return std::malloc(bytes == 0 ? 1 : bytes);
-}
-// NOLINTBEGIN(clang-analyzer-cplusplus.NewDelete): the analyzer takes this for a second delete of what these
-// free
-[[gnu::noinline]] void operator delete(void* memory) noexcept {
-  std::free(memory);
-}
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept {
-  std::free(memory);
-}
-// NOLINTEND(clang-analyzer-cplusplus.NewDelete)
 
 namespace wellhead {
 namespace {
@@ -74,7 +44,7 @@ TEST(scorer_allocation, flushes_of_known_devices_allocate_nothing) {
   for (int flush = 0; flush < 30; ++flush) {
     const test::Rows rows = flush_of(200, flush);
     const auto sorted = rows.sorted();
-    const std::size_t before = allocation_count.load();
+    const std::size_t before = testing::allocation_count();
     scorer.start();
     scorer.find_unknown(0, sorted, unknown);
     scorer.score(0, sorted);
@@ -83,16 +53,16 @@ TEST(scorer_allocation, flushes_of_known_devices_allocate_nothing) {
       scorer.discard();
     else
       scorer.commit();
-    if (flush >= 5) allocated += allocation_count.load() - before;
+    if (flush >= 5) allocated += testing::allocation_count() - before;
   }
   EXPECT_EQ(scorer.devices(), 200U);
   EXPECT_EQ(allocated, 0U);
 }
 
 TEST(scorer_allocation, is_counted_where_it_happens) {
-  const std::size_t before = allocation_count.load();
+  const std::size_t before = testing::allocation_count();
   const auto memory = std::make_unique<std::string>(100, 'x');
-  EXPECT_GT(allocation_count.load(), before);
+  EXPECT_GT(testing::allocation_count(), before);
 }
 
 // Of this process; 0 where the system does not say.
