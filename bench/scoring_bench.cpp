@@ -72,6 +72,13 @@ class FlushRows {
   std::vector<Batch*> pointers_;
 };
 
+// Rows of one flush were written by reactors, on other processors, some milliseconds ago.
+void flush_caches() {
+  static std::vector<std::byte> memory(64U << 20);
+  for (std::size_t at = 0; at < memory.size(); at += 64) memory[at] ^= std::byte{1};
+  benchmark::ClobberMemory();
+}
+
 void per_row(benchmark::State& state) {
   state.counters["rows_per_second"] =
       benchmark::Counter(row_count, benchmark::Counter::kIsIterationInvariantRate);
@@ -106,6 +113,56 @@ void score(benchmark::State& state) {
   score_flushes(state, true);
 }
 
+// What a shard does in memory with rows that other threads wrote a while ago: flushes that together are larger
+// than the caches, in turn, are sorted, scored or not, and gathered as COPY wants them.
+constexpr std::uint32_t cold_flush_count = 32;
+
+void whole_flush(benchmark::State& state, bool scores) {
+  std::vector<std::unique_ptr<FlushRows>> flushes;
+  for (std::uint32_t flush = 0; flush < cold_flush_count; ++flush) {
+    flushes.push_back(std::make_unique<FlushRows>(static_cast<std::uint32_t>(state.range(0))));
+    flushes.back()->assign();
+    for (std::uint32_t before = 0; before < flush; ++before) flushes.back()->pass_time();
+  }
+  std::array<StreamScores, 1> stats;
+  Scorer scorer(flushes.front()->schemas(), {}, stats);
+  std::vector<std::byte> message(64U << 10);
+  std::size_t turn = 0;
+  for (auto _ : state) {
+    FlushRows& rows = *flushes[turn++ % cold_flush_count];
+    state.PauseTiming();
+    if (turn > cold_flush_count)
+      for (std::uint32_t flush = 0; flush < cold_flush_count; ++flush) rows.pass_time();
+    flush_caches();
+    state.ResumeTiming();
+    const auto sorted = rows.assign();
+    if (scores) {
+      scorer.start();
+      scorer.score(0, sorted);
+      benchmark::DoNotOptimize(scorer.states_to_save().data());
+    }
+    std::size_t used = 0;
+    for (std::size_t row = 0; row < sorted.size(); ++row) {
+      if (row + 8 < sorted.size()) __builtin_prefetch(sorted[row + 8].header);
+      const auto tuple = tuple_of(sorted[row]);
+      if (used + tuple.size() > message.size()) used = 0;
+      std::memcpy(&message[used], tuple.data(), tuple.size());
+      used += tuple.size();
+    }
+    benchmark::DoNotOptimize(message.data());
+    if (scores) scorer.commit();
+  }
+  per_row(state);
+}
+
+void whole_flush_with_scoring(benchmark::State& state) {
+  whole_flush(state, true);
+}
+
+void whole_flush_without_scoring(benchmark::State& state) {
+  whole_flush(state, false);
+}
+
 void score_without_saving(benchmark::State& state) {
   score_flushes(state, false);
 }
@@ -122,6 +179,8 @@ BENCHMARK(score_without_saving)
     ->Arg(1'000)
     ->Arg(10'000)
     ->Unit(benchmark::kMicrosecond);
+BENCHMARK(whole_flush_without_scoring)->ArgName("devices")->Arg(100)->Arg(1'000)->Arg(10'000)->Unit(benchmark::kMicrosecond);
+BENCHMARK(whole_flush_with_scoring)->ArgName("devices")->Arg(100)->Arg(1'000)->Arg(10'000)->Unit(benchmark::kMicrosecond);
 BENCHMARK(score)->ArgName("devices")->Arg(100)->Arg(1'000)->Arg(10'000)->Unit(benchmark::kMicrosecond);
 
 }  // namespace
