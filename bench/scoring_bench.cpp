@@ -113,8 +113,8 @@ void score(benchmark::State& state) {
   score_flushes(state, true);
 }
 
-// What a shard does in memory with rows that other threads wrote a while ago: flushes that together are larger
-// than the caches, in turn, are sorted, scored or not, and gathered as COPY wants them.
+// What a shard does in memory with rows that other threads wrote a while ago: flushes that together are
+// larger than the caches, in turn, are sorted, scored or not, and gathered as COPY wants them.
 constexpr std::uint32_t cold_flush_count = 32;
 
 void whole_flush(benchmark::State& state, bool scores) {
@@ -179,8 +179,18 @@ BENCHMARK(score_without_saving)
     ->Arg(1'000)
     ->Arg(10'000)
     ->Unit(benchmark::kMicrosecond);
-BENCHMARK(whole_flush_without_scoring)->ArgName("devices")->Arg(100)->Arg(1'000)->Arg(10'000)->Unit(benchmark::kMicrosecond);
-BENCHMARK(whole_flush_with_scoring)->ArgName("devices")->Arg(100)->Arg(1'000)->Arg(10'000)->Unit(benchmark::kMicrosecond);
+BENCHMARK(whole_flush_without_scoring)
+    ->ArgName("devices")
+    ->Arg(100)
+    ->Arg(1'000)
+    ->Arg(10'000)
+    ->Unit(benchmark::kMicrosecond);
+BENCHMARK(whole_flush_with_scoring)
+    ->ArgName("devices")
+    ->Arg(100)
+    ->Arg(1'000)
+    ->Arg(10'000)
+    ->Unit(benchmark::kMicrosecond);
 BENCHMARK(score)->ArgName("devices")->Arg(100)->Arg(1'000)->Arg(10'000)->Unit(benchmark::kMicrosecond);
 
 }  // namespace

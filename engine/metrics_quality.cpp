@@ -43,9 +43,29 @@ void add_baselines(Exposition& exposition, const ShardReading& shard) {
   exposition.counters<ShardStats>(baseline_counters, label, *shard.stats);
 }
 
+// Only what happened: streams times codes would be hundreds of zeros.
+void add_rejects(Exposition& exposition, const NodeView& node) {
+  const std::vector<std::string> streams = node.stream_names();
+  const std::vector<ReactorReading> reactors = node.reactors();
+  for (std::size_t stream = 0; stream < streams.size(); ++stream) {
+    for (std::size_t code = 0; code < record_error_code_count; ++code) {
+      std::uint64_t count = 0;
+      for (const ReactorReading& reactor : reactors)
+        if (reactor.intake != nullptr && stream < reactor.intake->rejected_by_stream.size())
+          count += reactor.intake->rejected_by_stream[stream][code].value();
+      if (count == 0) continue;
+      const auto name = to_string(static_cast<RecordErrorCode>(code));
+      exposition.counter("wellhead_quality_rejects_total",
+                         "Records of the stream that were refused, by the code the client was told.",
+                         {{"stream", streams[stream]}, {"code", std::string(name)}}, count);
+    }
+  }
+}
+
 }  // namespace
 
 void add_quality_metrics(Exposition& exposition, const NodeView& node) {
+  add_rejects(exposition, node);
   const std::vector<QualityReading> streams = node.quality();
   if (streams.empty()) return;
   for (const QualityReading& stream : streams) {

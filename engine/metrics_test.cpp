@@ -97,6 +97,22 @@ TEST_F(MetricsTest, TheAccountOfRecordsIsWholeOverAllReactors) {
   EXPECT_EQ(sum_of(samples, "wellhead_records_unaccounted"), 0);
 }
 
+TEST_F(MetricsTest, RejectsAreToldByStreamAndCodeWhereThereAreAny) {
+  node_.names_of_streams = {"telemetry", "esp_telemetry"};
+  constexpr auto wrong_type = static_cast<std::size_t>(RecordErrorCode::wrong_type);
+  for (const std::size_t reactor : {0, 1}) {
+    intakes_[reactor].rejected_by_stream = std::vector<RejectedByCode>(2);
+    intakes_[reactor].rejected_by_stream[1][wrong_type].add(3);
+  }
+  std::vector<Sample> samples = parse(render_metrics(node_, "1.2.3"));
+  std::erase_if(samples,
+                [](const Sample& sample) { return sample.name != "wellhead_quality_rejects_total"; });
+  ASSERT_EQ(samples.size(), 1U);
+  EXPECT_EQ(samples[0].value, 6);
+  EXPECT_NE(samples[0].labels.find("stream=\"esp_telemetry\""), std::string::npos) << samples[0].labels;
+  EXPECT_NE(samples[0].labels.find("code=\"wrong_type\""), std::string::npos) << samples[0].labels;
+}
+
 TEST_F(MetricsTest, ScoresAreSummedOverTheShardsByStream) {
   EXPECT_EQ(render_metrics(node_, "1").find("wellhead_quality"), std::string::npos);
   const auto scores = std::make_unique<StreamScores[]>(3);

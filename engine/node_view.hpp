@@ -71,6 +71,8 @@ class NodeView {
   [[nodiscard]] virtual const ReloadStats* reloads() const = 0;
   // Of the streams that have attributes.
   [[nodiscard]] virtual std::vector<AttributesReading> attributes() const = 0;
+  // Names, by Schema::index().
+  [[nodiscard]] virtual std::vector<std::string> stream_names() const = 0;
   // Of the streams with computed columns; empty where nothing is scored.
   [[nodiscard]] virtual std::vector<QualityReading> quality() const = 0;
   // Null where the node does not care for a database.

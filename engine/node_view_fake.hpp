@@ -11,6 +11,7 @@ struct FakeNode final : NodeView {
   std::optional<JournalReading> journal_reading;
   const ReloadStats* reload_stats = nullptr;
   std::vector<AttributesReading> attributes_readings;
+  std::vector<std::string> names_of_streams;
   std::vector<QualityReading> quality_readings;
   bool is_started = true;
   bool is_stopping = false;
@@ -20,6 +21,7 @@ struct FakeNode final : NodeView {
   [[nodiscard]] std::optional<JournalReading> journal() const override { return journal_reading; }
   [[nodiscard]] const ReloadStats* reloads() const override { return reload_stats; }
   [[nodiscard]] std::vector<AttributesReading> attributes() const override { return attributes_readings; }
+  [[nodiscard]] std::vector<std::string> stream_names() const override { return names_of_streams; }
   [[nodiscard]] std::vector<QualityReading> quality() const override { return quality_readings; }
   [[nodiscard]] bool started() const override { return is_started; }
   [[nodiscard]] bool stopping() const override { return is_stopping; }

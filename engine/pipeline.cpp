@@ -218,6 +218,7 @@ BatchingOptions Pipeline::batching_options(std::uint32_t reactor) const {
   options.receipt_digest = owner_.receipt_digest;
   options.decoder = config_.decoder;
   options.dead_letter = dead_letter_options(loaded_);
+  options.streams = loaded_.schemas.size();
   return options;
 }
 
@@ -344,6 +345,12 @@ void Pipeline::measure_lag(ShardReading& reading) const {
   for (const OldLane& old : lanes_->old()) {
     if (lanes_->shard_of(old.lane) == reading.index) add(*lanes_->find(old.lane), old.first - 1);
   }
+}
+
+std::vector<std::string> Pipeline::stream_names() const {
+  std::vector<std::string> names;
+  for (const SchemaPointer& stream : loaded_.schemas) names.push_back(stream->name());
+  return names;
 }
 
 std::vector<QualityReading> Pipeline::quality() const {

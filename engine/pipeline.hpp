@@ -70,6 +70,7 @@ class Pipeline final : public NodeView {
   [[nodiscard]] std::vector<AttributesReading> attributes() const override {
     return attributes_ != nullptr ? attributes_->read() : std::vector<AttributesReading>{};
   }
+  [[nodiscard]] std::vector<std::string> stream_names() const override;
   [[nodiscard]] std::vector<QualityReading> quality() const override;
   [[nodiscard]] const MaintenanceStats* maintenance() const override {
     return maintenance_ ? &maintenance_->stats() : nullptr;

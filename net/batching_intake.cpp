@@ -80,6 +80,7 @@ BatchingIntake::BatchingIntake(const BatchingOptions& options, std::vector<Shard
     batches_unsent_max_ = static_cast<std::uint32_t>(std::min<std::size_t>(sections, options_.batches_max));
     returns_owed_max_ = std::max(options_.batches_max / returns_divisor, lane_count);
   }
+  stats_.rejected_by_stream = std::vector<RejectedByCode>(options_.streams);
   batches_.reserve(options_.batches_max);
   batches_free_.reserve(options_.batches_max);
   look_at_shards();

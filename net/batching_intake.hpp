@@ -51,6 +51,7 @@ struct BatchingOptions {
   std::size_t block_bytes_max = 32U << 20;
   std::uint32_t receipt_digest = 0;     // of the journal: net/receipt.hpp
   std::uint32_t requests_max = 65'536;  // taken and not answered
+  std::size_t streams = 0;              // so many of the first have IntakeStats::rejected_by_stream
   DecoderLimits decoder{};
   DeadLetterOptions dead_letter{};
 };

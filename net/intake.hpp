@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/assert.hpp"
 #include "base/counter.hpp"
@@ -105,6 +106,8 @@ class RequestListener {
   virtual void on_capacity() = 0;
 };
 
+using RejectedByCode = std::array<Counter, record_error_code_count>;  // by RecordErrorCode
+
 // Records by the conservation identity, at every moment between two turns:
 //   received = accepted + rejected + duplicate + quarantined + abandoned + pending
 // A request that was not taken (malformed, busy, unavailable) counts no records. Written by the reactor's
@@ -114,7 +117,10 @@ struct IntakeStats {
   // Durable or committed. The one counter that may go back: a row that the database refuses after it was
   // acknowledged moves over to quarantined.
   Counter records_accepted;
-  std::array<Counter, record_error_code_count> records_rejected;  // by RecordErrorCode
+  RejectedByCode records_rejected;
+  // The same by Schema::index(), as far as there are that many. Sized before the first record; no part of the
+  // identity, since a reader sees it at other moments.
+  std::vector<RejectedByCode> rejected_by_stream;
   Counter records_duplicate;
   // Acknowledged as durable and then refused by the database, as far as their batches came back: of batches
   // that shards read from the journal only the shards know (ShardStats::rows_refused counts all).

@@ -64,6 +64,7 @@ void RequestBook::enter(std::uint32_t slot, const IntakeRequest& request, const 
   WELLHEAD_ASSERT(decoded.received == decoded.accepted + decoded.rejected);
   WELLHEAD_ASSERT(entry.outcome.errors.count() == decoded.rejected);
   entry.connection = request.connection;
+  entry.stream = request.schema->index();
   entry.ack = journaled_ ? request.ack : AckLevel::commit;
   entry.wants_receipt = request.wants_receipt;
   entry.outcome.cookie = request.cookie;
@@ -73,17 +74,24 @@ void RequestBook::enter(std::uint32_t slot, const IntakeRequest& request, const 
   entry.outcome.rejected = rows_kept ? decoded.rejected : decoded.received;
   const std::uint32_t records_pending = rows_kept ? decoded.accepted : 0;
   entry.rows_pending = records_pending + dead_letters;
-  count_received(decoded, entry.outcome.errors, rows_kept);
+  count_received(entry, decoded, rows_kept);
   stats_.records_pending.add(records_pending);
   if (entry.rows_pending == 0) done_.push_back(slot);
 }
 
-void RequestBook::count_received(const DecodeResult& decoded, const RecordErrors& errors, bool rows_kept) {
+void RequestBook::count_received(const Request& request, const DecodeResult& decoded, bool rows_kept) {
   stats_.records_received.add(rows_kept ? decoded.received : decoded.rejected);
-  for (std::size_t code = 0; code < record_error_code_count; ++code) {
-    const std::uint32_t count = errors.count(static_cast<RecordErrorCode>(code));
-    if (count != 0) stats_.records_rejected[code].add(count);
+  for (std::size_t number = 0; number < record_error_code_count; ++number) {
+    const auto code = static_cast<RecordErrorCode>(number);
+    if (const std::uint32_t count = request.outcome.errors.count(code)) count_rejected(request, code, count);
   }
+}
+
+void RequestBook::count_rejected(const Request& request, RecordErrorCode code, std::uint32_t count) {
+  const auto number = static_cast<std::size_t>(code);
+  stats_.records_rejected[number].add(count);
+  if (request.stream < stats_.rejected_by_stream.size())
+    stats_.rejected_by_stream[request.stream][number].add(count);
 }
 
 // The reply has the numbers of the first one. The account has what was decoded now: what can differ is only
@@ -92,9 +100,10 @@ void RequestBook::enter_repeated(std::uint32_t slot, const IntakeRequest& reques
                                  const DecodeResult& decoded, const RememberedAnswer& answer,
                                  LaneBoard& board) {
   Request& entry = requests_[slot];
-  count_received(decoded, entry.outcome.errors, true);
-  stats_.records_duplicate.add(decoded.accepted);
   entry.connection = request.connection;
+  entry.stream = request.schema->index();
+  count_received(entry, decoded, true);
+  stats_.records_duplicate.add(decoded.accepted);
   entry.outcome.cookie = request.cookie;
   entry.outcome.received = answer.accepted + answer.rejected + answer.duplicate;
   entry.outcome.accepted = answer.accepted;
@@ -226,7 +235,7 @@ void RequestBook::refuse(Request& request, const RefusedRow& refused) {
   outcome.errors.add(
       refused.record_index, RecordErrorCode::database_refused, {},
       "the database refused the row: " + refused.message + " (SQLSTATE " + refused.sqlstate + ")");
-  stats_.records_rejected[static_cast<std::size_t>(RecordErrorCode::database_refused)].add();
+  count_rejected(request, RecordErrorCode::database_refused, 1);
 }
 
 std::string_view RequestBook::receipt_text(std::uint32_t slot) {

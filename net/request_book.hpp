@@ -27,6 +27,7 @@ class RequestBook {
   struct Request {
     RequestOutcome outcome;
     ConnectionId connection{};
+    std::uint16_t stream = 0;
     std::uint32_t generation = 0;
     std::uint32_t rows_pending = 0;
     AckLevel ack = AckLevel::commit;
@@ -83,7 +84,8 @@ class RequestBook {
 
  private:
   [[nodiscard]] Request* waiting(const Claim& claim);
-  void count_received(const DecodeResult& decoded, const RecordErrors& errors, bool rows_kept);
+  void count_received(const Request& request, const DecodeResult& decoded, bool rows_kept);
+  void count_rejected(const Request& request, RecordErrorCode code, std::uint32_t count);
   void decide(Request& request, const Claim& claim);
   [[nodiscard]] const Claim& claim_of(const Batch& batch, std::uint32_t row) const;
   void refuse(Request& request, const RefusedRow& refused);

@@ -123,6 +123,10 @@ class ByHand(ScoringTest):
         before = samples()
         self.send([reading("metrics"), reading("metrics-late", 600), reading("metrics-repaired", pressure=-1)])
         self.assertEqual([round(after - was, 3) for after, was in zip(samples(), before)], [3, 2.65, 1, 1])
+        rejects = {"stream": "telemetry", "code": "wrong_type"}
+        refused = self.node.metric("wellhead_quality_rejects_total", **rejects)
+        self.node.post("telemetry", [{**reading("metrics-rejected"), "pressure": "high"}])
+        self.assertEqual(self.node.metric("wellhead_quality_rejects_total", **rejects) - refused, 1)
         self.assertGreater(self.node.metric("wellhead_baseline_devices"), 0)
         self.assertGreater(self.node.metric("wellhead_baseline_bytes"), 0)
 
