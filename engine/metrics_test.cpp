@@ -100,7 +100,7 @@ TEST_F(MetricsTest, TheAccountOfRecordsIsWholeOverAllReactors) {
 TEST_F(MetricsTest, RejectsAreToldByStreamAndCodeWhereThereAreAny) {
   node_.names_of_streams = {"telemetry", "esp_telemetry"};
   constexpr auto wrong_type = static_cast<std::size_t>(RecordErrorCode::wrong_type);
-  for (const std::size_t reactor : {0, 1}) {
+  for (const std::size_t reactor : {std::size_t{0}, std::size_t{1}}) {
     intakes_[reactor].rejected_by_stream = std::vector<RejectedByCode>(2);
     intakes_[reactor].rejected_by_stream[1][wrong_type].add(3);
   }
