@@ -36,14 +36,14 @@ main() {
       exit 0
       ;;
     ack | aggregates | catchup | journal | recovery) shift ;;
-    "") fail_usage "say what to measure" ;;
+    "" | --*) name="" ;;
     *) fail_usage "there is no benchmark $name" ;;
   esac
   require_packages build client test
   say "building"
   "$scripts/build.sh" --preset release wellhead wellhead-loadgen durable_write >&2
-  export DEV_COMMAND="./dev bench $name" WELLHEAD_BIN_DIR=$repository/build/release/bin PYTHONDONTWRITEBYTECODE=1
-  exec python3 "$repository/bench/end_to_end/$name.py" "$@"
+  export DEV_COMMAND="./dev bench${name:+ $name}" WELLHEAD_BIN_DIR=$repository/build/release/bin PYTHONDONTWRITEBYTECODE=1
+  exec python3 "$repository/bench/end_to_end/${name:-full}.py" "$@"
 }
 
 main "$@"
