@@ -10,13 +10,15 @@ import json
 import pathlib
 import sys
 
+import gated
 import summary
 from facts import Facts
-from harness import BIN_DIR, Run, say
+from harness import Run, say
+from inside import measure_micro
 from latency import Latencies
 from page import write_page
 from peers import HandWrittenService
-from plan import all_peers, full_plan, node_name, run_rounds
+from plan import all_peers, full_plan, node_name, run_round
 from stage import Stage
 from terminal import print_report
 
@@ -26,45 +28,35 @@ LATENCY_ROUNDS, LATENCY_SECONDS, LATENCY_SECONDS_QUICK = 4, 5.0, 2.0
 OPTIONS = {
     "rounds": (int, None, f"of every measurement ({ROUNDS}, with --quick {ROUNDS_QUICK})"),
     "rows": (int, None, f"of a load; fewer where a load is slow ({ROWS}, with --quick {ROWS_QUICK})"),
+    "gate": (bool, False, "measure only what a change must not make slower, and fail if it is; within 10 minutes"),
     "quick": (bool, False, "fewer rounds and rows: a look, no proof"),
     "html": (pathlib.Path, None, "write the report as a page with charts, which needs nothing else, as well"),
 }
 
 
-def measure_micro(quick):
-    """The stages inside, by the micro-benchmarks; None, and said, where there are none."""
-    try:
-        import micro
-    except ModuleNotFoundError:
-        say("NOT MEASURED: the codec and the other stages, there are no micro-benchmarks of them")
-        return None
-    say("measuring the stages inside")
-    return micro.run(BIN_DIR, quick)
-
-
-def measure_latency(stage, results, peers, quick, rounds):
+def measure_latency(stage, rounds, peers, quick, latency_rounds):
     """At shares of the median throughput with the same batches, and at the highest rates of the services written by hand."""
-    maximum = summary.told(results, node_name("ndjson", "journal", 100))["rows_per_second"]
-    services = [(peer.name, summary.told(results, peer.name)["rows_per_second"], peer.batch, peer.connections)
+    maximum = summary.told(rounds, node_name("ndjson", "journal", 100))["rows_per_second"]
+    services = [(peer.name, summary.told(rounds, peer.name)["rows_per_second"], peer.batch, peer.connections)
                 for peer in peers if isinstance(peer, HandWrittenService)]
     latencies = Latencies(stage, maximum, services, LATENCY_SECONDS_QUICK if quick else LATENCY_SECONDS)
-    for number in range(rounds):
-        say(f"latency, round {number + 1}/{rounds}")
+    for number in range(latency_rounds):
+        say(f"latency, round {number + 1}/{latency_rounds}")
         latencies.run_round()
     return latencies.told()
 
 
 def measure(run, facts):
     options = run.options
-    rounds = options.rounds or (ROUNDS_QUICK if options.quick else ROUNDS)
+    count = options.rounds or (ROUNDS_QUICK if options.quick else ROUNDS)
     stage = Stage(run, options.rows or (ROWS_QUICK if options.quick else ROWS))
     peers, absent = all_peers()
     measurements = full_plan(stage, peers)
-    results = run_rounds(measurements, rounds)
-    latency = measure_latency(stage, results, peers, options.quick, min(rounds, LATENCY_ROUNDS))
+    rounds = [run_round(measurements, f"round {number + 1}/{count}") for number in range(count)]
+    latency = measure_latency(stage, rounds, peers, options.quick, min(count, LATENCY_ROUNDS))
     micro = measure_micro(options.quick)
-    return {**summary.summarize(measurements, results, peers, absent, micro, latency),
-            "command": "./dev bench" + "".join(f" {argument}" for argument in sys.argv[1:]), "rounds_count": rounds, "rows": stage.rows,
+    return {**summary.summarize(measurements, rounds, peers, absent, micro, latency),
+            "command": "./dev bench" + "".join(f" {argument}" for argument in sys.argv[1:]), "rounds_count": count, "rows": stage.rows,
             "machine": facts.machine(stage.folder), "versions": facts.versions(), "database": stage.settings()}
 
 
@@ -73,6 +65,8 @@ def main():
         facts = Facts()
         if not facts.quiet():
             say(f"WARNING: others take {100 * facts.busy_before:.0f} % of the processors; the figures will be noisy, and tell little of this machine alone")
+        if run.options.gate:
+            return gated.run_gates(run)
         report = measure(run, facts)
         print_report(report)
         if run.options.json is not None:

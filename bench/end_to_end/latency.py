@@ -54,12 +54,12 @@ class Series:
 
 
 class Latencies:
-    """`maximum` is in rows per second, `peers` has (name, rows per second, batch, connections) of services the node is held against."""
+    """`maximum` is in rows per second, `services` has (name, rows per second, batch, connections) of what the node is held against."""
 
-    def __init__(self, stage, maximum, peers, seconds):
+    def __init__(self, stage, maximum, services, seconds):
         self.stage, self.maximum, self.seconds = stage, maximum, seconds
         self.levels = {(ack, share): Series(ack=ack, share=share) for ack in ACKS for share in SHARES}
-        self.at_peers = {(name, rate, batch, connections): Series(peer=name, batch=batch) for name, rate, batch, connections in peers}
+        self.at_services = {(name, rate, batch, connections): Series(service=name, batch=batch) for name, rate, batch, connections in services}
         self.bare = []
 
     def run_round(self):
@@ -71,7 +71,7 @@ class Latencies:
                 finally:
                     bare.stop()
                 self.bare.extend(microseconds for _, microseconds in bare.samples)
-        for (_, rate, batch, connections), series in self.at_peers.items():
+        for (_, rate, batch, connections), series in self.at_services.items():
             with FreshNode(self.stage) as node:
                 series.add(open_loop(node, "http", rate, self.seconds, batch, connections))
 
@@ -84,5 +84,5 @@ class Latencies:
 
     def told(self):
         return {"maximum_rows_per_second": round(self.maximum), "batch": BATCH, "protocol": "ndjson", "seconds": self.seconds,
-                "levels": [series.told() for series in self.levels.values()], "at_peer_rate": [series.told() for series in self.at_peers.values()],
+                "levels": [series.told() for series in self.levels.values()], "at_service_rate": [series.told() for series in self.at_services.values()],
                 "bare_write": curve(self.bare)}

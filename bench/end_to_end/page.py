@@ -121,21 +121,21 @@ def latency(report):
         classes = [SHARE_CLASSES[level["share"]] for _, level in series]
         parts.append(f"<h3>{escaped(words)}</h3>" + curves(words, [(label, one["points"], kind) for (label, one), kind in zip([*series, bare], [*classes, "bare"])])
                      + latency_table([*series, bare]))
-    if told["at_peer_rate"]:
-        parts.append(at_peer_rate(report))
+    if told["at_service_rate"]:
+        parts.append(at_service_rate(report))
     return section("Latency under load", f"Open loop by NDJSON in batches of {told['batch']}: counted from when a batch was due, at shares of the {rate(told['maximum_rows_per_second'])} "
                    "rows per second that this run reached with them. Rarer percentiles are told where there are values enough.", *parts)
 
 
-def at_peer_rate(report):
+def at_service_rate(report):
     """The node at the highest rate that a service written by hand reaches, beside that service's own figures there."""
-    levels = report["latency"]["at_peer_rate"]
+    levels = report["latency"]["at_service_rate"]
     series = [(f"node, batches of {level['batch']:,}", level["points"], kind) for level, kind in zip(levels, ("high", "middle", "low"))]
     for level, kind in zip(levels, ("service", "other")):
-        latencies = report["peers"][level["peer"]]["ack_us"]
-        series.append((level["peer"].replace("_", " "), [(50, latencies["p50"]), (90, latencies["p90"]), (99, latencies["p99"]), (99.9, latencies["p999"])], kind))
+        latencies = report["peers"][level["service"]]["ack_us"]
+        series.append((level["service"].replace("_", " "), [(50, latencies["p50"]), (90, latencies["p90"]), (99, latencies["p99"]), (99.9, latencies["p999"])], kind))
     words = "HTTP at the highest rate that the service written by hand reaches"
-    return f"<h3>{words}</h3>" + curves(words, series) + latency_table([(f"node beside {level['peer'].replace('_', ' ')}", level) for level in levels])
+    return f"<h3>{words}</h3>" + curves(words, series) + latency_table([(f"node beside {level['service'].replace('_', ' ')}", level) for level in levels])
 
 
 def stages(report):

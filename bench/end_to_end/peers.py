@@ -18,16 +18,19 @@ import time
 from drive import BIN_DIR, drive_service, result
 from harness import LOAD_SECONDS_MAX
 from processes import CpuMeter
-from stage import ARRIVAL, DATA_COLUMNS, DEVICES
+from stage import ARRIVAL, DATA_COLUMNS
 from support import free_port
 
 PEERS_DIRECTORY = pathlib.Path(__file__).resolve().parents[1] / "peers"
-START_SECONDS_MAX = 30
 STOP_SECONDS_MAX = 10
 # As JSON has them from the load generator: times with Z, numbers as short as they can be.
 NDJSON_QUERY = ("SELECT json_build_object('timestamp', to_char(\"timestamp\" AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), "
                 + ", ".join(f"'{column}', {column}" for column in DATA_COLUMNS[1:]) + f") FROM telemetry {ARRIVAL}")
 CSV_QUERY = f"SELECT {', '.join(DATA_COLUMNS)} FROM telemetry {ARRIVAL}"
+
+
+def service_name(batch):
+    return f"hand_written_{batch}"
 
 
 @functools.cache
@@ -77,20 +80,20 @@ class Process:
 
 
 def run_loader(stage, name, command, rows):
-    """A program that loads a file, ends, and says how long it took itself, without its start."""
+    """A program that loads a file and ends: what it printed, the CPU it took, and its seconds, its start and end among them."""
     stage.fresh()
     meter = CpuMeter(database=stage.database_pid)
-    before = os.times()
+    begin, before = time.monotonic(), os.times()
     peer = Process(stage, command, stdout=subprocess.PIPE)
     with peer as process:
         output = process.communicate(timeout=LOAD_SECONDS_MAX)[0]
-    after = os.times()
+    seconds, after = time.monotonic() - begin, os.times()
     if process.returncode != 0:
         raise AssertionError(f"{name} exited {process.returncode}:\n{peer.said()}{output}")
     spent = (after.children_user + after.children_system) - (before.children_user + before.children_system)
     cpu = {name: spent, **meter.spent()}
     stage.check_rows(rows)
-    return output, cpu
+    return output, cpu, seconds
 
 
 class HandWrittenService:
@@ -100,7 +103,7 @@ class HandWrittenService:
 
     def __init__(self, batch):
         self.batch = batch
-        self.name = f"hand_written_{batch}"
+        self.name = service_name(batch)
         # Requests on their way: so many that a COPY takes 10,000 rows or more, as the service's other limit is.
         self.connections = 64
         self.settings = (f"aiohttp + uvloop + asyncpg copy_records_to_table, 2 database connections, up to 10,000 rows a COPY, answers when committed; "
@@ -136,7 +139,7 @@ class OriginalDesign:
 
     def measure(self, stage, rows):
         path = stage.peer_file(f"{rows}.ndjson", "format text", f"{NDJSON_QUERY} LIMIT {rows}")
-        output, cpu = run_loader(stage, "service", [python_with("asyncpg"), PEERS_DIRECTORY / "original_design.py", path], rows)
+        output, cpu, _ = run_loader(stage, "service", [python_with("asyncpg"), PEERS_DIRECTORY / "original_design.py", path], rows)
         return result(rows, json.loads(output)["seconds"], cpu)
 
 
@@ -152,6 +155,6 @@ class MultiRowInsert:
         return first_line("pg_config", "--version") if shutil.which("pg_config") else "libpq of the system"
 
     def measure(self, stage, rows):
-        path = stage.binary_file(rows)
-        output, cpu = run_loader(stage, "service", [BIN_DIR / "multi_row_insert", path, self.CONNECTIONS, self.ROWS], rows)
+        path = stage.peer_file(f"{rows}.bin", "format binary", f"SELECT * FROM telemetry {ARRIVAL} LIMIT {rows}")
+        output, cpu, _ = run_loader(stage, "service", [BIN_DIR / "multi_row_insert", path, self.CONNECTIONS, self.ROWS], rows)
         return result(rows, json.loads(output)["seconds"], cpu)

@@ -103,12 +103,10 @@ def full_plan(stage, peers):
     return [*bound_measurements(stage), *nodes, *peer_measurements(stage, peers), null_sink_measurement(stage), *connections_measurements(stage)]
 
 
-def run_rounds(measurements, rounds, results=None):
-    """Runs each once a round; the figures of all rounds by name, added to `results`."""
-    results = {} if results is None else results
-    for number in range(rounds):
-        for measurement in measurements:
-            figures = measurement.run()
-            results.setdefault(measurement.name, []).append(figures)
-            say(f"round {number + 1}/{rounds}  {measurement.group:<11} {measurement.name:<20} {figures['rows_per_second']:>11,.0f} rows/s")
-    return results
+def run_round(measurements, words):
+    """Runs each once, and returns their figures by name; `words` tell which round it is."""
+    measured = {}
+    for measurement in measurements:
+        measured[measurement.name] = figures = measurement.run()
+        say(f"{words}  {measurement.group:<11} {measurement.name:<20} {figures['rows_per_second']:>11,.0f} rows/s")
+    return measured

@@ -67,10 +67,6 @@ class Stage:
             self.write_file(name, query, form)
         return path
 
-    def binary_file(self, rows):
-        """The first rows to arrive, in COPY's binary form."""
-        return self.peer_file(f"{rows}.bin", "format binary", f"SELECT * FROM telemetry {ARRIVAL} LIMIT {rows}")
-
     def load(self, connections):
         """The bound: seconds that COPY takes for all rows."""
         return self.copy_processes([f"\\copy telemetry FROM '{path}' (format binary)" for path in self.bound_files[connections]])

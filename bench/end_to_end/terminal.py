@@ -67,7 +67,7 @@ def latency_lines(report):
     yield f"Latency under load in ms: NDJSON, batches of {latency['batch']}, of a maximum of {rate(latency['maximum_rows_per_second'])} rows/s"
     shares = [50, 90, 99, 99.9, 99.99]
     series = [(f"{level['ack']} at {100 * level['share']:.0f} %" + ("" if level["rate_held"] else " (not held)"), level) for level in latency["levels"]]
-    series += [(f"journal, http, at the maximum of {level['peer'].replace('_', ' ')}", level) for level in latency["at_peer_rate"]]
+    series += [(f"journal, http, at the maximum of {level['service'].replace('_', ' ')}", level) for level in latency["at_service_rate"]]
     series.append(("bare durable write of 64 KiB", latency["bare_write"]))
     rows = []
     for name, one in series:
