@@ -29,5 +29,6 @@ class BareWrites:
     def stop(self):
         self.process.stdin.close()
         self.reader.join()
+        self.process.stdout.close()
         if self.process.wait() != 0:
             raise AssertionError("durable_write failed; above is what it said")

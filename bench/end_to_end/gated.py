@@ -6,7 +6,7 @@ import time
 import figures as figures_of
 import gate
 from harness import say
-from inside import measure_micro
+from inside import measure_codec
 from limits import GATES
 from plan import all_peers, full_plan, run_round
 from stage import Stage
@@ -45,7 +45,7 @@ class Measuring:
     def add_round(self, names, words):
         measurements = needed(names)
         self.rounds.append(run_round([one for one in self.plan if one.name in measurements], words))
-        if set(names) & figures_of.CODEC_FIGURES.keys() and (measured := measure_micro(quick=True)):
+        if set(names) & figures_of.CODEC_FIGURES.keys() and (measured := measure_codec()):
             self.micro.append(measured)
 
 

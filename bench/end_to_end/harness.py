@@ -22,8 +22,16 @@ from cluster import Cluster  # noqa: E402 the path comes first
 from support import BIN_DIR, Node, wait_until  # noqa: E402
 
 LOAD_SECONDS_MAX = 300
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # What NDJSON needs to be quick; the same for all that is sent as fast as the node answers.
 MAXIMUM = ("--max", "--batch", "1000", "--connections", "4", "--wells", "1000")
+
+
+def end(received, _):
+    """Everything that was started is stopped on the way out, whoever ends us; once that has begun, nothing interrupts it."""
+    for number in ENDING_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(128 + received)
 
 
 class Run:
@@ -47,9 +55,8 @@ class Run:
         self.targets = []
 
     def __enter__(self):
-        # Everything that was started is stopped on the way out, whoever ends us.
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, lambda received, _: sys.exit(128 + received))
+        for number in ENDING_SIGNALS:
+            signal.signal(number, end)
         return self
 
     def __exit__(self, *_):

@@ -7,7 +7,7 @@ import html
 import pathlib
 
 from charts import bars, curves, stacked_bars
-from terminal import all_rates, milliseconds, number, rate, verdict
+from terminal import all_rates, counted, milliseconds, number, rate, verdict
 
 STYLE = pathlib.Path(__file__).with_name("page.css")
 SHARE_CLASSES = {0.1: "low", 0.5: "middle", 0.8: "high"}
@@ -59,7 +59,7 @@ def head(report):
                    'proof of anything but that they could be taken.</p>')
     return (f"<h1>wellhead, measured</h1><p class=\"soft\">{escaped(machine['began'])}, {escaped(versions['wellhead'])} at {escaped(versions['commit'])}, "
             f"PostgreSQL {escaped(database['server_version'])} with TimescaleDB {escaped(database['timescaledb'])} ({escaped(database['timescaledb.license'])}), on "
-            f"{escaped(machine['processor'])}, {machine['cores']} cores that load generator, node and database share. {report['rounds_count']} rounds, in which everything takes "
+            f"{escaped(machine['processor'])}, {machine['cores']} cores that load generator, node and database share. {counted(report['rounds_count'], 'round')}, in which everything takes "
             f"turns; bars are medians, and the thin lines go from the least to the most.</p>{warning}<div class=\"tiles\">{''.join(tiles)}</div>")
 
 
@@ -133,9 +133,9 @@ def at_service_rate(report):
     series = [(f"node, batches of {level['batch']:,}", level["points"], kind) for level, kind in zip(levels, ("high", "middle", "low"))]
     for level, kind in zip(levels, ("service", "other")):
         latencies = report["peers"][level["service"]]["ack_us"]
-        series.append((level["service"].replace("_", " "), [(50, latencies["p50"]), (90, latencies["p90"]), (99, latencies["p99"]), (99.9, latencies["p999"])], kind))
+        series.append((report["peers"][level["service"]]["title"], [(50, latencies["p50"]), (90, latencies["p90"]), (99, latencies["p99"]), (99.9, latencies["p999"])], kind))
     words = "HTTP at the highest rate that the service written by hand reaches"
-    return f"<h3>{words}</h3>" + curves(words, series) + latency_table([(f"node beside {level['service'].replace('_', ' ')}", level) for level in levels])
+    return f"<h3>{words}</h3>" + curves(words, series) + latency_table([(f"node, batches of {level['batch']:,}", level) for level in levels])
 
 
 def stages(report):

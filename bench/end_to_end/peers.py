@@ -1,6 +1,6 @@
 """What people run instead of wellhead, each in its best case on the same table, the programs in bench/peers and those found on PATH.
 
-Every peer has: `name`; `absence()`, a sentence why it cannot be measured here, or None; `version()`; `settings`, what was chosen, in
+Every peer has: `name`; `title`, for people; `absence()`, a sentence why it cannot be measured here, or None; `version()`; `settings`, what was chosen, in
 words; `measure(stage, rows)`. CPU is the peer's own and the database's; that of the load generator is told apart.
 """
 
@@ -104,8 +104,9 @@ class HandWrittenService:
     def __init__(self, batch):
         self.batch = batch
         self.name = service_name(batch)
-        # Requests on their way: so many that a COPY takes 10,000 rows or more, as the service's other limit is.
-        self.connections = 64
+        self.title = f"hand-written service, http, batches of {batch:,}"
+        # More do not make it faster, they only wait longer.
+        self.connections = 16
         self.settings = (f"aiohttp + uvloop + asyncpg copy_records_to_table, 2 database connections, up to 10,000 rows a COPY, answers when committed; "
                          f"HTTP, batches of {batch}, {self.connections} connections")
 
@@ -128,6 +129,7 @@ class HandWrittenService:
 
 class OriginalDesign:
     name = "original_design"
+    title = "original design, executemany"
     settings = "asyncpg executemany, batches of 1,000 or 1 s, 2 connections; records from memory, no network in front"
     share_of_rows = 0.1  # it is that slow
 
@@ -145,7 +147,8 @@ class OriginalDesign:
 
 class MultiRowInsert:
     name = "multi_row_insert"
-    CONNECTIONS, ROWS = 2, 1000
+    title = "INSERT of 1,000 rows, libpq"
+    CONNECTIONS, ROWS = 4, 1000
     settings = f"libpq, INSERT of {ROWS:,} rows, prepared, values in binary form, {CONNECTIONS} connections; rows from memory, no network in front"
 
     def absence(self):

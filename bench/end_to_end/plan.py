@@ -98,8 +98,12 @@ def all_peers():
     return present, absent
 
 
-def full_plan(stage, peers):
-    nodes = [node_measurement(stage, protocol, ack, batch) for batch in reversed(BATCHES) for ack in ACKS for protocol in PROTOCOLS]
+ALL_CASES = tuple((protocol, ack, batch) for batch in reversed(BATCHES) for ack in ACKS for protocol in PROTOCOLS)
+
+
+def full_plan(stage, peers, cases=ALL_CASES):
+    """Everything, and of the node's ways `cases`."""
+    nodes = [node_measurement(stage, *case) for case in cases]
     return [*bound_measurements(stage), *nodes, *peer_measurements(stage, peers), null_sink_measurement(stage), *connections_measurements(stage)]
 
 

@@ -48,7 +48,7 @@ def peer(rounds, one):
     summary = told(rounds, one.name)
     by_process = summary["cpu_s_per_million_by_process"]
     return {"rows_per_second": summary["rows_per_second"], "cpu_s_per_million": round(by_process["service"] + by_process["database"], 3),
-            "version": one.version(), "settings": one.settings, **summary}
+            "title": one.title, "version": one.version(), "settings": one.settings, **summary}
 
 
 def summarize(measurements, rounds, peers, absent, micro, latency):

@@ -10,6 +10,10 @@ def bar(value, largest):
     return "█" * whole + EIGHTHS[int((columns - whole) * 8)].strip()
 
 
+def counted(count, what):
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def rate(value):
     return f"{value:,.0f}"
 
@@ -47,9 +51,9 @@ def all_rates(report):
     rows = [("COPY from a file, 1 connection", bound["connections_1"]), ("COPY from a file, 2 connections", bound["connections_2"])]
     rows += [(f"node, {protocol}, {case['ack']}, batches of {case['batch']:,}", case)
              for protocol, one in report["end_to_end"].items() for case in one["cases"]]
-    for name, one in report["peers"].items():
+    for one in report["peers"].values():
         by_process = one["cpu_s_per_million_by_process"]
-        rows.append((name.replace("_", " "), {**one, "cpu_s_per_million_by_process": {**by_process, "node": by_process["service"]}}))
+        rows.append((one["title"], {**one, "cpu_s_per_million_by_process": {**by_process, "node": by_process["service"]}}))
     rows += [(f"node, {int(count):,} connections", one) for count, one in report["connections"].items()]
     return rows
 
@@ -67,7 +71,7 @@ def latency_lines(report):
     yield f"Latency under load in ms: NDJSON, batches of {latency['batch']}, of a maximum of {rate(latency['maximum_rows_per_second'])} rows/s"
     shares = [50, 90, 99, 99.9, 99.99]
     series = [(f"{level['ack']} at {100 * level['share']:.0f} %" + ("" if level["rate_held"] else " (not held)"), level) for level in latency["levels"]]
-    series += [(f"journal, http, at the maximum of {level['service'].replace('_', ' ')}", level) for level in latency["at_service_rate"]]
+    series += [(f"journal, at the maximum of {report['peers'][level['service']]['title']}", level) for level in latency["at_service_rate"]]
     series.append(("bare durable write of 64 KiB", latency["bare_write"]))
     rows = []
     for name, one in series:
@@ -104,7 +108,7 @@ def target_lines(report):
 
 def fact_lines(report):
     machine, versions, database = report["machine"], report["versions"], report["database"]
-    yield f"{report['command']}   {report['rounds_count']} rounds, {rate(report['rows'])} rows, {machine['minutes']} minutes"
+    yield f"{report['command']}   {counted(report['rounds_count'], 'round')}, {rate(report['rows'])} rows, {machine['minutes']} minutes"
     yield (f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, Linux {machine['kernel']}; "
            f"{100 * machine['busy_share_before']:.0f} % busy before, {100 * machine['stolen_share']:.1f} % stolen meanwhile; {machine['file_system']}")
     yield f"{versions['wellhead']}, {versions['commit']}, {versions['compiler']}; PostgreSQL {database['server_version']}, TimescaleDB {database['timescaledb']} ({database['timescaledb.license']})"

@@ -76,6 +76,7 @@ class Agent:
 
 class Rsyslog(Agent):
     name = "rsyslog_ompgsql"
+    title = "rsyslog, ompgsql"
     program = "rsyslogd"
     settings = "imptcp, mmjsonparse, ompgsql: an INSERT each, up to 1,024 in a transaction (queue.dequeueBatchSize), 2 queue workers"
     CONFIG = """
@@ -117,6 +118,7 @@ input(type="imptcp" port="{port}" address="127.0.0.1" ruleset="store")
 
 class Telegraf(Agent):
     name = "telegraf"
+    title = "Telegraf"
     program = "telegraf"
     share_of_rows = 0.5
     settings = "inputs.socket_listener with json_v2, outputs.postgresql (COPY), metric_batch_size 10,000, 2 connections"
@@ -152,6 +154,7 @@ class Telegraf(Agent):
 
 class Vector(Agent):
     name = "vector"
+    title = "Vector"
     program = "vector"
     share_of_rows = 0.5
     settings = "socket source with JSON lines, postgres sink (INSERT of jsonb_populate_recordset), 10,000 events a batch or 1 s, 2 connections"
@@ -173,6 +176,7 @@ sinks:
 
 class FluentBit(Agent):
     name = "fluent_bit"
+    title = "Fluent Bit, a table of its own"
     program = "fluent-bit"
     table = "fluentbit"
     settings = "tcp input with JSON lines, pgsql output: an INSERT each, into a table of its own of tag, time and jsonb, without our indexes"
@@ -209,6 +213,7 @@ class FluentBit(Agent):
 
 class ParallelCopy:
     name = "timescaledb_parallel_copy"
+    title = "timescaledb-parallel-copy, CSV"
     WORKERS = 2
     settings = f"from a CSV file, {WORKERS} workers, batches of 10,000 rows; its start counts"
     program = "timescaledb-parallel-copy"
