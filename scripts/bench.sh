@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# ./dev bench: the end-to-end benchmarks, each against a reference that is measured in the same run.
+# ./dev bench: the benchmarks, each against a reference that is measured in the same run.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
@@ -9,10 +9,18 @@ source "$scripts/packages.sh"
 # Prints how to call this.
 usage() {
   cat <<'TEXT'
-usage: ./dev bench ack|aggregates|catchup|journal|recovery [--json FILE] [options]
+usage: ./dev bench [--quick] [--rounds N] [--rows N] [--json FILE] [--html FILE]
+       ./dev bench --gate [--rounds N] [--rows N] [--json FILE]
+       ./dev bench ack|aggregates|catchup|journal|recovery [--json FILE] [options]
 
-Builds the release, starts what it needs for this run alone, measures, prints the result as JSON and removes everything. The exit
-code is 0 only if the targets were reached.
+Builds the release, starts what it needs for this run alone, measures, prints the result and removes everything. The exit code is 0
+only if the targets were reached.
+
+Without a name: everything side by side in one report, a bulk load of the same rows, the node by each protocol, acknowledge level and
+batch size, latency under load, what people run instead, memory, connections and the stages inside; a quarter of an hour, with --quick
+some minutes. --gate measures what a change must not make slower, within 10 minutes, and fails only when the best round is too slow.
+
+With a name, one question more closely, told as JSON:
 
   ack       durable acknowledgements at 10,000 records/s against a bare durable write of 64 KiB: p50 within 3 times, p99 within 6
   aggregates
@@ -22,7 +30,7 @@ code is 0 only if the targets were reached.
   catchup   rows per second after an outage of the database against live ones: no fewer
   recovery  from the start of a node with 1 GiB of journal to accepting records: under 2 s
 
-./dev bench NAME --help tells the options of each. Nothing else should run on the machine meanwhile. The journal and the database
+./dev bench --help is this text; ./dev bench NAME --help tells the options of each. Nothing else should run on the machine meanwhile. The journal and the database
 are on the file system of TMPDIR (/var/tmp): it has to be a disk.
 TEXT
 }
@@ -36,14 +44,14 @@ main() {
       exit 0
       ;;
     ack | aggregates | catchup | journal | recovery) shift ;;
-    "") fail_usage "say what to measure" ;;
+    "" | --*) name="" ;;
     *) fail_usage "there is no benchmark $name" ;;
   esac
-  require_packages build client test
+  require_packages build client test bench
   say "building"
-  "$scripts/build.sh" --preset release wellhead wellhead-loadgen durable_write >&2
-  export DEV_COMMAND="./dev bench $name" WELLHEAD_BIN_DIR=$repository/build/release/bin PYTHONDONTWRITEBYTECODE=1
-  exec python3 "$repository/bench/end_to_end/$name.py" "$@"
+  "$scripts/build.sh" --preset release wellhead wellhead-loadgen durable_write multi_row_insert >&2
+  export DEV_COMMAND="./dev bench${name:+ $name}" WELLHEAD_BIN_DIR=$repository/build/release/bin PYTHONDONTWRITEBYTECODE=1
+  exec python3 "$repository/bench/end_to_end/${name:-full}.py" "$@"
 }
 
 main "$@"

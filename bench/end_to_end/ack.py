@@ -5,12 +5,11 @@ a small program writes 64 KiB with O_DIRECT | O_DSYNC into a file in the journal
 and goes on in the pauses between the loads. The latency of an acknowledgement counts from when its batch was due (open loop).
 """
 
-import subprocess
 import sys
-import threading
 import time
 
-from harness import BIN_DIR, Run, drain, histogram, percentiles, say, send
+from bare_writes import BareWrites
+from harness import Run, drain, histogram, percentiles, say, send
 
 PROTOCOLS = ("http", "ndjson")
 TARGETS = {"p50": 3, "p99": 6}
@@ -23,33 +22,6 @@ OPTIONS = {
     "pause": (float, 2.5, "seconds without load before each"),
     "writes": (int, 40, "bare writes per second"),
 }
-
-
-class BareWrites:
-    """The reference, in the background. `samples` are (when, microseconds), the former by CLOCK_MONOTONIC in seconds."""
-
-    def __init__(self, directory, per_second):
-        self.samples = []
-        self.process = subprocess.Popen([BIN_DIR / "durable_write", directory, str(per_second)], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True)
-        if self.process.stdout.readline() != "ready\n":
-            raise AssertionError("durable_write did not start; above is what it said")
-        self.reader = threading.Thread(target=self.read)
-        self.reader.start()
-
-    def read(self):
-        for line in self.process.stdout:
-            begin_ns, microseconds = line.split()
-            self.samples.append((int(begin_ns) / 1e9, float(microseconds)))
-
-    def within(self, spans):
-        return [microseconds for when, microseconds in self.samples if any(begin <= when < end for begin, end in spans)]
-
-    def stop(self):
-        self.process.stdin.close()
-        self.reader.join()
-        if self.process.wait() != 0:
-            raise AssertionError("durable_write failed; above is what it said")
 
 
 def measure(run, node):

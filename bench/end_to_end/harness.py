@@ -22,30 +22,41 @@ from cluster import Cluster  # noqa: E402 the path comes first
 from support import BIN_DIR, Node, wait_until  # noqa: E402
 
 LOAD_SECONDS_MAX = 300
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # What NDJSON needs to be quick; the same for all that is sent as fast as the node answers.
 MAXIMUM = ("--max", "--batch", "1000", "--connections", "4", "--wells", "1000")
 
 
+def end(received, _):
+    """Everything that was started is stopped on the way out, whoever ends us; once that has begun, nothing interrupts it."""
+    for number in ENDING_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(128 + received)
+
+
 class Run:
-    """A benchmark's command line, its clean-up and its result."""
+    """A benchmark's command line, its clean-up and its result. `options` has type, default and meaning by name; of the type bool is what
+    is given without a value."""
 
     def __init__(self, description, options):
         parser = argparse.ArgumentParser(prog=os.environ.get("DEV_COMMAND"), description=description,
                                          formatter_class=argparse.RawDescriptionHelpFormatter)
         for name, (kind, value, text) in options.items():
-            parser.add_argument("--" + name, type=kind, default=value, help=f"{text} (%(default)s)")
+            if kind is bool:
+                parser.add_argument("--" + name, action="store_true", help=text)
+            else:
+                parser.add_argument("--" + name, type=kind, default=value, help=text if value is None else f"{text} (%(default)s)")
         parser.add_argument("--json", type=pathlib.Path, default=None, help="write the result there as well")
         self.options = parser.parse_args()
         for name, value in vars(self.options).items():
-            if name != "json" and not value > 0:
+            if type(value) in (int, float) and not value > 0:
                 parser.error(f"--{name} must be above 0")
         self.stack = contextlib.ExitStack()
         self.targets = []
 
     def __enter__(self):
-        # Everything that was started is stopped on the way out, whoever ends us.
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, lambda received, _: sys.exit(128 + received))
+        for number in ENDING_SIGNALS:
+            signal.signal(number, end)
         return self
 
     def __exit__(self, *_):
@@ -106,8 +117,9 @@ def send(node, protocol, *options):
         return report
 
 
-def latencies_us(distribution):
-    """Values from an HdrHistogram percentile file: as many as were counted, evenly spread between those that are told."""
+def latencies_us(distribution, every=1):
+    """Values from an HdrHistogram percentile file: as many as were counted, or one for `every` so many, evenly spread between those that
+    are told."""
     points = [(0, None)]
     for line in distribution.splitlines()[2:]:
         if not line or line.startswith("#"):
@@ -117,7 +129,7 @@ def latencies_us(distribution):
     points[0] = (0, points[1][1])
     counts = [count for count, _ in points]
     values = []
-    for rank in range(1, counts[-1] + 1):
+    for rank in range((every + 1) // 2, counts[-1] + 1, every):
         upper = bisect.bisect_left(counts, rank)
         (count_below, below), (count, value) = points[upper - 1], points[upper]
         values.append(below + (value - below) * (rank - count_below) / (count - count_below))

@@ -1,0 +1,116 @@
+"""What is measured in each round of a comparison, by name.
+
+A measurement is a function that runs once a round and returns its figures: `rows_per_second`, `cpu_s_per_million` by process, and where
+they make sense `ack_us` and `memory_mib`. All measurements of a round follow each other, so that what changes on the machine in the
+meantime meets all of them, and figures are compared within a round.
+"""
+
+import functools
+
+from drive import drive_connections, drive_node, drive_null_sink, load_options
+from harness import say
+from peers import HandWrittenService, MultiRowInsert, OriginalDesign
+from tools import tools
+
+PROTOCOLS = ("ndjson", "http")
+ACKS = ("journal", "commit")
+BATCHES = (1, 100, 1000)
+# Single records are slow, and the time is better spent on what is quick.
+SINGLE_RECORDS_SHARE = 0.05
+NULL_SINK_TIMES = 4
+CONNECTIONS = (10, 10_000)
+CONNECTIONS_BATCH = 10
+NULL_SINK_BATCH = 1000
+
+
+class Measurement:
+    """`group` is bound, node, peer, null_sink or connections; `settings` says in words what is done."""
+
+    def __init__(self, name, group, settings, run, **labels):
+        self.name, self.group, self.settings, self.run, self.labels = name, group, settings, run, labels
+
+
+def node_name(protocol, ack, batch):
+    return f"{protocol} {ack} {batch}"
+
+
+def bound_name(connections):
+    return f"copy {connections}"
+
+
+def connections_name(connections):
+    return f"connections {connections}"
+
+
+def bound(stage, connections):
+    stage.fresh()
+    seconds = stage.load(connections)
+    stage.check_rows(stage.rows)
+    return {"rows": stage.rows, "seconds": seconds, "rows_per_second": stage.rows / seconds}
+
+
+def bound_measurements(stage):
+    return [Measurement(bound_name(connections), "bound",
+                        f"psql \\copy telemetry from a binary file (format binary), rows in the order of arrival, {connections} connection"
+                        + ("" if connections == 1 else "s, each a half in slices of 1,000 rows"),
+                        functools.partial(bound, stage, connections), connections=connections) for connections in (1, 2)]
+
+
+def option_words(options):
+    return "wellhead-loadgen " + " ".join(map(str, options))
+
+
+def node_measurement(stage, protocol, ack, batch):
+    rows = int(stage.rows * SINGLE_RECORDS_SHARE) if batch == 1 else stage.rows
+    return Measurement(node_name(protocol, ack, batch), "node",
+                       f"{protocol}, acknowledged at {ack}, until committed: {option_words(load_options(protocol, batch))} --count {rows} --verify",
+                       functools.partial(drive_node, stage, protocol, ack, batch, rows), protocol=protocol, ack=ack, batch=batch)
+
+
+def peer_measurements(stage, peers):
+    return [Measurement(peer.name, "peer", peer.settings, functools.partial(peer.measure, stage, int(stage.rows * getattr(peer, "share_of_rows", 1))))
+            for peer in peers]
+
+
+def null_sink_measurement(stage):
+    rows = stage.rows * NULL_SINK_TIMES
+    return Measurement("null_sink", "null_sink", f"ndjson, sink.kind = null, 1 reactor: {option_words(load_options('ndjson', NULL_SINK_BATCH))} --count {rows}",
+                       functools.partial(drive_null_sink, "ndjson", NULL_SINK_BATCH, rows))
+
+
+def connections_measurements(stage):
+    return [Measurement(connections_name(connections), "connections",
+                        f"ndjson, acknowledged at commit, batches of {CONNECTIONS_BATCH}, {connections} connections with 10,000 batches on their way together",
+                        functools.partial(drive_connections, stage, connections, stage.rows, CONNECTIONS_BATCH), connections=connections)
+            for connections in CONNECTIONS]
+
+
+def all_peers():
+    """Those that can be measured here, and why the others cannot, by name."""
+    present, absent = [], {}
+    for peer in (OriginalDesign(), MultiRowInsert(), HandWrittenService(100), HandWrittenService(1000), *tools()):
+        reason = peer.absence()
+        if reason is None:
+            present.append(peer)
+        else:
+            absent[peer.name] = reason
+            say(f"not measured: {peer.name}, {reason}")
+    return present, absent
+
+
+ALL_CASES = tuple((protocol, ack, batch) for batch in reversed(BATCHES) for ack in ACKS for protocol in PROTOCOLS)
+
+
+def full_plan(stage, peers, cases=ALL_CASES):
+    """Everything, and of the node's ways `cases`."""
+    nodes = [node_measurement(stage, *case) for case in cases]
+    return [*bound_measurements(stage), *nodes, *peer_measurements(stage, peers), null_sink_measurement(stage), *connections_measurements(stage)]
+
+
+def run_round(measurements, words):
+    """Runs each once, and returns their figures by name; `words` tell which round it is."""
+    measured = {}
+    for measurement in measurements:
+        measured[measurement.name] = figures = measurement.run()
+        say(f"{words}  {measurement.group:<11} {measurement.name:<20} {figures['rows_per_second']:>11,.0f} rows/s")
+    return measured

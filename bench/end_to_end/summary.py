@@ -1,0 +1,73 @@
+"""The result of a comparison as one JSON object: the figures people ask for first, then everything in detail."""
+
+import statistics
+
+import figures as figures_of
+from harness import spread
+from limits import evaluate_targets
+from plan import ACKS, BATCHES, PROTOCOLS, bound_name, connections_name, node_name
+
+HEADLINE_ACK, HEADLINE_BATCH = "journal", 1000
+
+
+def median(values):
+    return round(statistics.median(values), 3)
+
+
+def told(rounds, name):
+    """One measurement's figures over the rounds; the ratio is to the bound of the same round."""
+    measured = figures_of.series(rounds, name)
+    rates = spread(figures_of.rates(rounds, name))
+    summary = {"rows_per_second": rates["median"], "rows_per_second_spread": rates, "rows": measured[0]["rows"]}
+    if "cpu_s_per_million" in measured[0]:
+        summary["cpu_s_per_million_by_process"] = {process: median([figures_of.cpu(figures, process) for figures in measured])
+                                                   for process in measured[0]["cpu_s_per_million"]}
+    if "ack_us" in measured[0]:
+        summary["ack_us"] = {key: median([figures["ack_us"][key] for figures in measured]) for key in ("p50", "p90", "p99", "p999", "max")}
+    if "memory_mib" in measured[0]:
+        summary["memory_mib"] = round(max(figures["memory_mib"] for figures in measured), 1)
+    ratios = figures_of.to_bound(rounds, name)
+    if ratios:
+        summary["ratio_to_bound"], summary["ratio_to_bound_spread"] = median(ratios), spread(ratios)
+    return summary
+
+
+def node_case(rounds, protocol, ack, batch):
+    summary = told(rounds, node_name(protocol, ack, batch))
+    return {"ack": ack, "batch": batch, **summary, "node_cpu_s_per_million": summary["cpu_s_per_million_by_process"]["node"]}
+
+
+def end_to_end(rounds, protocol):
+    """The headline case, and all cases that were measured."""
+    cases = [node_case(rounds, protocol, ack, batch) for ack in ACKS for batch in BATCHES if node_name(protocol, ack, batch) in rounds[0]]
+    headline = next(case for case in cases if (case["ack"], case["batch"]) == (HEADLINE_ACK, HEADLINE_BATCH))
+    return {**{key: headline[key] for key in ("rows_per_second", "ratio_to_bound", "node_cpu_s_per_million", "ack", "batch")}, "cases": cases}
+
+
+def peer(rounds, one):
+    summary = told(rounds, one.name)
+    by_process = summary["cpu_s_per_million_by_process"]
+    return {"rows_per_second": summary["rows_per_second"], "cpu_s_per_million": round(by_process["service"] + by_process["database"], 3),
+            "title": one.title, "version": one.version(), "settings": one.settings, **summary}
+
+
+def summarize(measurements, rounds, peers, absent, micro, latency):
+    """Everything but machine, versions and settings of the server."""
+    figures = {**figures_of.from_rounds(rounds), **figures_of.acknowledge_to_services(rounds, latency), **figures_of.from_micro([micro] if micro else [])}
+    bounds = {f"connections_{connections}": told(rounds, bound_name(connections)) for connections in (1, 2)}
+    return {
+        "bound": {"rows_per_second": bounds["connections_1"]["rows_per_second"], **bounds},
+        "end_to_end": {protocol: end_to_end(rounds, protocol) for protocol in PROTOCOLS},
+        "codec": micro["codec"] if micro else {"records_per_second": None, "ratio_to_simdjson": None},
+        "stages": micro["stages"] if micro else [],
+        "null_sink": {"records_per_second": told(rounds, "null_sink")["rows_per_second"], **told(rounds, "null_sink")},
+        "peers": {one.name: peer(rounds, one) for one in peers},
+        "peers_not_measured": absent,
+        "connections": {str(count): told(rounds, connections_name(count)) for count in (10, 10_000)},
+        "latency": latency,
+        "memory_mib": round(figures_of.memory_mib(rounds), 1),
+        "figures": {name: spread(values) for name, values in figures.items()},
+        "targets": evaluate_targets(figures),
+        "settings": {measurement.name: measurement.settings for measurement in measurements},
+        "rounds": rounds,
+    }
