@@ -11,7 +11,7 @@ usage() {
   cat <<'TEXT'
 usage: ./dev bench [--quick] [--rounds N] [--rows N] [--json FILE] [--html FILE]
        ./dev bench --gate [--rounds N] [--rows N] [--json FILE]
-       ./dev bench ack|aggregates|catchup|journal|recovery [--json FILE] [options]
+       ./dev bench ack|aggregates|catchup|journal|recovery|scoring [--json FILE] [options]
 
 Builds the release, starts what it needs for this run alone, measures, prints the result and removes everything. The exit code is 0
 only if the targets were reached.
@@ -29,9 +29,10 @@ With a name, one question more closely, told as JSON:
   journal   rows per second into the hypertable with the journal and without: it costs at most 15 %
   catchup   rows per second after an outage of the database against live ones: no fewer
   recovery  from the start of a node with 1 GiB of journal to accepting records: under 2 s
+  scoring   processor time a row with every reading judged and without: it adds at most 15 % to a shard and its session
 
-./dev bench --help is this text; ./dev bench NAME --help tells the options of each. Nothing else should run on the machine meanwhile. The journal and the database
-are on the file system of TMPDIR (/var/tmp): it has to be a disk.
+./dev bench --help is this text; ./dev bench NAME --help tells the options of each. Nothing else should run on the machine meanwhile.
+The journal and the database are on the file system of TMPDIR (/var/tmp): it has to be a disk.
 TEXT
 }
 
@@ -43,7 +44,7 @@ main() {
       usage
       exit 0
       ;;
-    ack | aggregates | catchup | journal | recovery) shift ;;
+    ack | aggregates | catchup | journal | recovery | scoring) shift ;;
     "" | --*) name="" ;;
     *) fail_usage "there is no benchmark $name" ;;
   esac

@@ -1,0 +1,68 @@
+"""What scoring costs a shard: processor time a row, with every reading judged and without.
+
+Records go by NDJSON as fast as they are answered, and the time ends when the last of them is committed. Nodes with scoring and
+without take turns. A row's way through a shard is its thread and the database session the thread drives; scoring is held against
+both together, and told as a share of the thread alone as well, which sorts and copies a row in less time than reading its eight
+fields takes (docs/scoring.md).
+"""
+
+import pathlib
+import statistics
+import sys
+
+from harness import Run, committed_rate, say, spread
+from processes import TICKS_PER_SECOND, tree_cpu_seconds
+
+COST_MAX = 0.15
+WARM_UP_ROWS = 200_000
+OPTIONS = {"rounds": (int, 5, "of each way"), "records": (int, 1500000, "in each round")}
+
+
+def shard_seconds(pid):
+    """Processor time of the node's shard threads."""
+    ticks = 0
+    for task in pathlib.Path("/proc", str(pid), "task").iterdir():
+        if task.joinpath("comm").read_text().startswith("shard-"):
+            ticks += sum(map(int, task.joinpath("stat").read_text().rpartition(")")[2].split()[11:13]))
+    return ticks / TICKS_PER_SECOND
+
+
+def measure(run, cluster, database_pid, scores):
+    """Nanoseconds a row of the shards' threads and of the database."""
+    cluster.query("TRUNCATE telemetry, wellhead_device_baselines")
+    cluster.query("CHECKPOINT")
+    node = run.node(cluster.url, scoring_enabled=scores, maintenance_enabled=False)
+    committed_rate(node, WARM_UP_ROWS)
+    before = shard_seconds(node.process.pid), tree_cpu_seconds(database_pid)
+    committed_rate(node, run.options.records)
+    after = shard_seconds(node.process.pid), tree_cpu_seconds(database_pid)
+    node.terminate()
+    node.remove()
+    return tuple((end - begin) / run.options.records * 1e9 for begin, end in zip(before, after))
+
+
+def main():
+    with Run(__doc__, OPTIONS) as run:
+        cluster = run.cluster()
+        database_pid = int(cluster.call("pid"))
+        ways = {"scored": True, "unscored": False}
+        threads, databases = {way: [] for way in ways}, {way: [] for way in ways}
+        run.node(cluster.url).terminate()  # makes the tables
+        for number in range(run.options.rounds):
+            for way, scores in ways.items():
+                thread, database = measure(run, cluster, database_pid, scores)
+                threads[way].append(thread)
+                databases[way].append(database)
+                say(f"round {number + 1}/{run.options.rounds}  {way:<9} {thread:6.0f} ns a row in the shard's thread, {database:6.0f} in the database")
+        unscored = statistics.median(threads["unscored"])
+        cost = statistics.median(threads["scored"]) - unscored
+        of_both = cost / (unscored + statistics.median(databases["unscored"]))
+        run.target("share of a row's processor time in its shard and the shard's session that scoring adds", of_both, COST_MAX)
+        return run.finish({"shard_nanoseconds_per_row": {way: spread(values) for way, values in threads.items()},
+                           "database_nanoseconds_per_row": {way: spread(values) for way, values in databases.items()},
+                           "added_nanoseconds_per_row": round(cost, 1), "share_of_thread": round(cost / unscored, 3),
+                           "share_of_thread_and_session": round(of_both, 3)})
+
+
+if __name__ == "__main__":
+    sys.exit(main())
