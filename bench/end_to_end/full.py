@@ -76,7 +76,8 @@ def measure(run, scope):
     micro = measure_micro(quick=scope.rounds <= QUICK.rounds)
     return {**summary.summarize(measurements, rounds, peers, absent, micro, latency),
             "command": "./dev bench" + "".join(f" {argument}" for argument in sys.argv[1:]), "rounds_count": scope.rounds, "rows": scope.rows,
-            "machine": facts.machine(stage.folder), "versions": facts.versions(), "database": stage.settings()}
+            "machine": facts.machine(stage.folder), "versions": facts.versions(), "database": stage.settings(),
+            "node_settings": stage.node_settings}
 
 
 def allow_connections():

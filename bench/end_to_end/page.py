@@ -152,7 +152,7 @@ def settings(report):
     lines = "".join(f'<tr><td>{escaped(name)}</td><td class="left"><code>{escaped(words)}</code></td></tr>' for name, words in report["settings"].items())
     return section("Peers", "What people run instead, each in its best case.", table(["", "settings", "version"], rows + absent)) + section(
         "Settings", f"{report['command']}: {rate(report['rows'])} rows a load, fewer where it is slow.", f"<table><tr><th></th><th class=\"left\">what was done</th></tr>{lines}</table>",
-        table(["server", "setting"], report["database"].items()), table(["machine", ""], report["machine"].items()), table(["version", ""], report["versions"].items()))
+        table(["node (else the defaults)", "setting"], report["node_settings"].items()), table(["server", "setting"], report["database"].items()), table(["machine", ""], report["machine"].items()), table(["version", ""], report["versions"].items()))
 
 
 def page(report):

@@ -31,7 +31,7 @@ class Stage:
         self.url = self.cluster.url
         self.database_pid = int(self.cluster.call("pid"))
         self.folder = pathlib.Path(run.stack.enter_context(tempfile.TemporaryDirectory(prefix="wellhead-bench-", dir=self.cluster.parent.name)))
-        self.bound_files = {}
+        self.bound_files, self.node_settings = {}, {}
         say(f"making files of {rows:,} rows")
         self.fill(run)
         self.truncated = [name for name, in self.query(
@@ -45,6 +45,8 @@ class Stage:
         node = run.node(self.url, maintenance_enabled=False)
         send(node, "ndjson", "--max", "--batch", 1000, "--wells", DEVICES, "--count", self.rows, "--run-id", "bound")
         drain(node)
+        self.node_settings = {name: value for name, value in node.settings.items()
+                              if not name.endswith((".listen", ".dir")) and name != "maintenance.enabled"}
         node.terminate()
         node.remove()
         self.bound_files = {1: [self.copy_out("all", "true")], 2: [self.copy_out(f"half-{half}", f"n / {SLICE_ROWS} % 2 = {half}") for half in (0, 1)]}
