@@ -52,7 +52,8 @@ class Stage:
         self.bound_files = {1: [self.copy_out("all", "true")], 2: [self.copy_out(f"half-{half}", f"n / {SLICE_ROWS} % 2 = {half}") for half in (0, 1)]}
 
     def copy_out(self, name, condition):
-        query = f"SELECT (rows.telemetry).* FROM (SELECT telemetry, row_number() OVER ({ARRIVAL}) - 1 AS n FROM telemetry) AS rows WHERE {condition} ORDER BY n"
+        query = (f"SELECT (rows.telemetry).* FROM (SELECT telemetry, row_number() OVER ({ARRIVAL}) - 1 AS n FROM telemetry) AS rows "
+                 f"WHERE {condition} ORDER BY n")
         return self.write_file(f"{name}.bin", query, "format binary")
 
     def write_file(self, name, query, form):
