@@ -27,7 +27,7 @@ from terminal import print_report
 
 @dataclasses.dataclass(frozen=True)
 class Scope:
-    """How much is measured: rounds of everything, rows of a load, seconds of each level of latency in a round, the node's ways."""
+    """How much is measured: rounds of everything, rows of a load, seconds of a level of latency in a round, the node's ways."""
 
     rounds: int
     rows: int
@@ -35,8 +35,8 @@ class Scope:
     cases: tuple = ALL_CASES
 
 
-FULL = Scope(rounds=4, rows=1_000_000, latency_seconds=5.0)
-QUICK = Scope(rounds=1, rows=250_000, latency_seconds=2.0)
+FULL = Scope(rounds=4, rows=1_000_000, latency_seconds=4.0)
+QUICK = Scope(rounds=1, rows=250_000, latency_seconds=1.5)
 OPTIONS = {
     "rounds": (int, None, f"of every measurement ({FULL.rounds}, with --quick {QUICK.rounds}, with --gate {gated.ROUNDS})"),
     "rows": (int, None, f"of a load; fewer where a load is slow ({FULL.rows}, with --quick {QUICK.rows}, with --gate {gated.ROWS})"),
@@ -76,7 +76,8 @@ def measure(run, scope):
     micro = measure_micro(quick=scope.rounds <= QUICK.rounds)
     return {**summary.summarize(measurements, rounds, peers, absent, micro, latency),
             "command": "./dev bench" + "".join(f" {argument}" for argument in sys.argv[1:]), "rounds_count": scope.rounds, "rows": scope.rows,
-            "machine": facts.machine(stage.folder), "versions": facts.versions(), "database": stage.settings()}
+            "machine": facts.machine(stage.folder), "versions": facts.versions(), "database": stage.settings(),
+            "node_settings": stage.node_settings}
 
 
 def allow_connections():

@@ -7,66 +7,81 @@ import html
 import pathlib
 
 from charts import bars, curves, stacked_bars
+from facts import BUSY_SHARE_MAX
 from terminal import all_rates, counted, milliseconds, number, rate, verdict
 
 STYLE = pathlib.Path(__file__).with_name("page.css")
 SHARE_CLASSES = {0.1: "low", 0.5: "middle", 0.8: "high"}
 VERDICT_CLASSES = {True: "met", False: "missed", None: "unknown"}
 PARTS = {"node": "node", "service": "peer", "database": "database", "loadgen": "loadgen"}
+LATENCY_SHARES = (50, 90, 99, 99.9, 99.99)
 
 
 def escaped(text):
     return html.escape(str(text))
 
 
-def table(titles, rows, classes=None):
-    """Cells are escaped; `classes` tells the class of a row's last cell."""
-    head = "".join(f"<th>{escaped(title)}</th>" for title in titles)
-    lines = []
+def element(name, content, class_=None):
+    """`content` is markup already."""
+    start = f'{name} class="{class_}"' if class_ else name
+    return f"<{start}>{content}</{name}>"
+
+
+def table(titles, rows, words=(), classes=None):
+    """Cells are escaped. The columns `words` are text and begin at the left; `classes` has the class of each row's last cell."""
+    sides = ["left" if column in words else None for column in range(len(titles))]
+    lines = ["".join(element("th", escaped(title), side) for title, side in zip(titles, sides))]
     for index, row in enumerate(rows):
-        cells = [f"<td>{escaped(cell)}</td>" for cell in row]
-        if classes:
-            cells[-1] = f'<td class="{classes[index]}">{escaped(row[-1])}</td>'
-        lines.append(f"<tr>{''.join(cells)}</tr>")
-    return f"<table><tr>{head}</tr>{''.join(lines)}</table>"
+        of_cells = [*sides[:-1], classes[index]] if classes else sides
+        lines.append("".join(element("td", escaped(cell), class_) for cell, class_ in zip(row, of_cells)))
+    return element("table", "".join(element("tr", line) for line in lines))
 
 
 def legend(**kinds):
-    return '<p class="legend">' + "".join(f'<i style="background: var(--{kind})"></i>{escaped(words)}' for kind, words in kinds.items()) + "</p>"
+    return element("p", "".join(f'<i style="background: var(--{kind})"></i>{escaped(words)}' for kind, words in kinds.items()), "legend")
 
 
 def section(title, text, *parts):
-    return f"<h2>{escaped(title)}</h2><p class=\"soft\">{escaped(text)}</p>{''.join(parts)}"
+    return element("h2", escaped(title)) + element("p", escaped(text), "soft") + "".join(parts)
 
 
 def kind_of(name):
     return "bound" if name.startswith("COPY") else "node" if name.startswith("node") else "peer"
 
 
-def tile(value, words):
-    return f'<div class="tile"><b>{escaped(value)}</b><span>{escaped(words)}</span></div>'
-
-
 def head(report):
     machine, versions, database = report["machine"], report["versions"], report["database"]
+    text = (f"{machine['began']}, {versions['wellhead']} at {versions['commit']}, PostgreSQL {database['server_version']} with TimescaleDB "
+            f"{database['timescaledb']} ({database['timescaledb.license']}), on {machine['processor']}, {counted(machine['cores'], 'core')} that load "
+            f"generator, node and database share. {counted(report['rounds_count'], 'round')}, in which everything takes turns; bars are medians, and the "
+            "thin lines go from the least to the most.")
+    return element("h1", "wellhead, measured") + element("p", escaped(text), "soft") + warning(machine) + tiles(report)
+
+
+def warning(machine):
+    if machine["busy_share_before"] <= BUSY_SHARE_MAX:
+        return ""
+    return element("p", f"Others took {100 * machine['busy_share_before']:.0f} % of the processors when this began: these figures are noisy, and no proof "
+                        "of anything but that they could be taken.", "warning")
+
+
+def tiles(report):
     ndjson, http = report["end_to_end"]["ndjson"], report["end_to_end"]["http"]
-    tiles = [tile(f"{ndjson['ratio_to_bound']:.2f} ×", "a bulk load, by NDJSON in batches of 1,000"), tile(rate(ndjson["rows_per_second"]), "rows per second by NDJSON, exactly once"),
-             tile(f"{http['ratio_to_bound']:.2f} ×", "a bulk load, by HTTP in batches of 1,000"), tile(f"{ndjson['node_cpu_s_per_million']:.2f} s", "node's CPU per million rows"),
-             tile(rate(report["null_sink"]["records_per_second"]), "records per second and reactor, without a database"), tile(f"{report['memory_mib']:.0f} MiB", "the most memory of a node")]
-    warning = ""
-    if machine["busy_share_before"] > 0.1:
-        warning = (f'<p class="warning">Others took {100 * machine["busy_share_before"]:.0f} % of the processors when this began: these figures are noisy, and no '
-                   'proof of anything but that they could be taken.</p>')
-    return (f"<h1>wellhead, measured</h1><p class=\"soft\">{escaped(machine['began'])}, {escaped(versions['wellhead'])} at {escaped(versions['commit'])}, "
-            f"PostgreSQL {escaped(database['server_version'])} with TimescaleDB {escaped(database['timescaledb'])} ({escaped(database['timescaledb.license'])}), on "
-            f"{escaped(machine['processor'])}, {machine['cores']} cores that load generator, node and database share. {counted(report['rounds_count'], 'round')}, in which everything takes "
-            f"turns; bars are medians, and the thin lines go from the least to the most.</p>{warning}<div class=\"tiles\">{''.join(tiles)}</div>")
+    figures = (
+        (f"{ndjson['ratio_to_bound']:.2f} ×", "a bulk load, by NDJSON in batches of 1,000"),
+        (f"{http['ratio_to_bound']:.2f} ×", "a bulk load, by HTTP in batches of 1,000"),
+        (rate(ndjson["rows_per_second"]), "rows per second by NDJSON, exactly once"),
+        (f"{ndjson['node_cpu_s_per_million']:.2f} s", "node's CPU per million rows"),
+        (rate(report["null_sink"]["records_per_second"]), "records per second and reactor, without a database"),
+        (f"{report['memory_mib']:.0f} MiB", "the most memory of a node"))
+    return element("div", "".join(element("div", element("b", escaped(value)) + element("span", escaped(words)), "tile") for value, words in figures), "tiles")
 
 
 def targets(report):
     rows = [[target["name"], target["target"], number(target["measured"]), verdict(target["met"])] for target in report["targets"]]
+    classes = [VERDICT_CLASSES[target["met"]] for target in report["targets"]]
     return section("Targets", "What the node is meant to reach, and the median of the rounds.",
-                   table(["", "target", "measured", ""], rows, [VERDICT_CLASSES[target["met"]] for target in report["targets"]]))
+                   table(["", "target", "measured", ""], rows, classes=classes))
 
 
 def rates(report):
@@ -75,8 +90,8 @@ def rates(report):
         spread = one["rows_per_second_spread"]
         rows.append((name, one["rows_per_second"], spread["min"], spread["max"], kind_of(name), rate(one["rows_per_second"])))
     return section("Rows per second into the hypertable",
-                   "Until the last row is committed, whatever was acknowledged before. The bound is psql's COPY of the same rows from a prepared binary file, in the order "
-                   "in which they arrive, into the same table with its indexes.",
+                   "Until the last row is committed, whatever was acknowledged before. The bound is psql's COPY of the same rows from a prepared "
+                   "binary file, in the order in which they arrive, into the same table with its indexes.",
                    legend(bound="bulk load from a file", node="the node", peer="what people run instead"),
                    bars("rows per second", rows, (report["bound"]["rows_per_second"], "bound")))
 
@@ -87,78 +102,92 @@ def ratios(report):
         if "ratio_to_bound_spread" in one and kind_of(name) == "node":
             spread = one["ratio_to_bound_spread"]
             rows.append((name, spread["median"], spread["min"], spread["max"], "node", f"{spread['median']:.2f}"))
-    return section("Against the bulk load", "The node's rate over that of COPY with one connection in the same round: above 1, network, JSON, checks, journal and exactly-once "
+    return section("Against the bulk load",
+                   "The node's rate over that of COPY with one connection in the same round: above 1, network, JSON, checks, journal and exactly-once "
                    "together are faster than reading a file.", bars("ratio to the bound", rows, (1.0, "as fast as COPY")))
 
 
 def cpu(report):
     rows = []
     for name, one in all_rates(report):
-        if "cpu_s_per_million_by_process" in one:
-            parts = dict(one["cpu_s_per_million_by_process"])
-            if "service" in parts:
-                parts.pop("node", None)
+        parts = dict(one.get("cpu_s_per_million_by_process", {}))
+        if "service" in parts:
+            parts.pop("node", None)
+        if parts:
             rows.append((name, parts))
     return section("Processor time", "CPU seconds per million rows. The database is all processes of the server, those in the background too.",
-                   legend(node="node", peer="service or program", database="database", loadgen="load generator"), stacked_bars("CPU seconds per million rows", rows, PARTS))
+                   legend(node="node", peer="service or program", database="database", loadgen="load generator"),
+                   stacked_bars("CPU seconds per million rows", rows, PARTS))
 
 
 def latency_table(series):
-    shares = [50, 90, 99, 99.9, 99.99]
     rows = []
     for label, one in series:
         points = dict(map(tuple, one["points"]))
-        rows.append([label, rate(one["rate"]) if "rate" in one else "", *(milliseconds(points[share]) if share in points else "–" for share in shares), milliseconds(one["max"]), one["count"]])
-    return table(["milliseconds", "rows/s", *(f"p{share:g}" for share in shares), "max", "values"], rows)
+        values = [milliseconds(points[share]) if share in points else "–" for share in LATENCY_SHARES]
+        rows.append([label, rate(one["rate"]) if "rate" in one else "", *values, milliseconds(one["max"]), f"{one['count']:,}"])
+    return table(["milliseconds", "rows/s", *(f"p{share:g}" for share in LATENCY_SHARES), "max", "values"], rows)
+
+
+def level_curves(words, levels, bare):
+    series = [(f"{100 * level['share']:.0f} % of the maximum", level, SHARE_CLASSES[level["share"]]) for level in levels]
+    series.append(("bare durable write, 64 KiB", bare, "bare"))
+    return (element("h3", escaped(words)) + curves(words, [(label, one["points"], kind) for label, one, kind in series])
+            + latency_table([(label, one) for label, one, _ in series]))
 
 
 def latency(report):
     told = report["latency"]
-    bare = ("bare durable write, 64 KiB", told["bare_write"])
-    parts = []
-    for ack, words in (("journal", "Acknowledged when durable in the journal"), ("commit", "Acknowledged when committed in the database")):
-        series = [(f"{100 * level['share']:.0f} % of the maximum", level) for level in told["levels"] if level["ack"] == ack]
-        classes = [SHARE_CLASSES[level["share"]] for _, level in series]
-        parts.append(f"<h3>{escaped(words)}</h3>" + curves(words, [(label, one["points"], kind) for (label, one), kind in zip([*series, bare], [*classes, "bare"])])
-                     + latency_table([*series, bare]))
+    parts = [level_curves(words, [level for level in told["levels"] if level["ack"] == ack], told["bare_write"])
+             for ack, words in (("journal", "Acknowledged when durable in the journal"), ("commit", "Acknowledged when committed in the database"))]
     if told["at_service_rate"]:
         parts.append(at_service_rate(report))
-    return section("Latency under load", f"Open loop by NDJSON in batches of {told['batch']}: counted from when a batch was due, at shares of the {rate(told['maximum_rows_per_second'])} "
-                   "rows per second that this run reached with them. Rarer percentiles are told where there are values enough.", *parts)
+    return section("Latency under load",
+                   f"Open loop by NDJSON in batches of {told['batch']}: counted from when a batch was due, at shares of the "
+                   f"{rate(told['maximum_rows_per_second'])} rows per second that this run reached with them. Rarer percentiles are told where there "
+                   "are values enough.", *parts)
 
 
 def at_service_rate(report):
     """The node at the highest rate that a service written by hand reaches, beside that service's own figures there."""
     levels = report["latency"]["at_service_rate"]
-    series = [(f"node, batches of {level['batch']:,}", level["points"], kind) for level, kind in zip(levels, ("high", "middle", "low"))]
+    series = [(f"node, batches of {level['batch']:,}", level["points"], kind) for level, kind in zip(levels, ("high", "middle"))]
     for level, kind in zip(levels, ("service", "other")):
-        latencies = report["peers"][level["service"]]["ack_us"]
-        series.append((report["peers"][level["service"]]["title"], [(50, latencies["p50"]), (90, latencies["p90"]), (99, latencies["p99"]), (99.9, latencies["p999"])], kind))
+        own = report["peers"][level["service"]]["ack_us"]
+        points = [(50, own["p50"]), (90, own["p90"]), (99, own["p99"]), (99.9, own["p999"])]
+        series.append((f"the service, batches of {level['batch']:,}", points, kind))
     words = "HTTP at the highest rate that the service written by hand reaches"
-    return f"<h3>{words}</h3>" + curves(words, series) + latency_table([(f"node, batches of {level['batch']:,}", level) for level in levels])
+    return (element("h3", words) + curves(words, series)
+            + latency_table([(f"node, batches of {level['batch']:,}", level) for level in levels]))
 
 
 def stages(report):
     if not report["stages"]:
         return section("Stages inside", "Not measured in this run.")
-    rows = [[f"{stage['stage']}: {stage['case']}", f"{stage['nanoseconds']:,.1f}", stage["unit"], stage["reference"] or "",
-             f"{stage['reference_nanoseconds']:,.1f}" if stage["reference_nanoseconds"] else "", f"{stage['ratio']:.2f}" if stage["ratio"] else ""] for stage in report["stages"]]
-    return section("Stages inside", "Each beside a reference in the same process.", table(["", "ns", "a", "reference", "ns", "ratio"], rows))
+    rows = [[f"{stage['stage']}: {stage['case']}", f"{stage['nanoseconds']:,.1f}", stage["unit"], stage["reference"],
+             f"{stage['reference_nanoseconds']:,.1f}", f"{stage['ratio']:.2f}"] for stage in report["stages"]]
+    return section("Stages inside", "Each beside its references in the same process; the ratio is the speed against the reference, 1 is as fast.",
+                   table(["", "ns", "a", "reference", "ns", "ratio"], rows, words=(2, 3)))
+
+
+def peers(report):
+    rows = [[name, one["settings"], one["version"]] for name, one in report["peers"].items()]
+    rows += [[name, reason, "not measured"] for name, reason in report["peers_not_measured"].items()]
+    return section("Peers", "What people run instead, each in its best case.", table(["", "settings", "version"], rows, words=(1, 2)))
 
 
 def settings(report):
-    rows = [[name, one["settings"], one["version"]] for name, one in report["peers"].items()]
-    absent = [[name, reason, "not measured"] for name, reason in report["peers_not_measured"].items()]
-    lines = "".join(f'<tr><td>{escaped(name)}</td><td class="left"><code>{escaped(words)}</code></td></tr>' for name, words in report["settings"].items())
-    return section("Peers", "What people run instead, each in its best case.", table(["", "settings", "version"], rows + absent)) + section(
-        "Settings", f"{report['command']}: {rate(report['rows'])} rows a load, fewer where it is slow.", f"<table><tr><th></th><th class=\"left\">what was done</th></tr>{lines}</table>",
-        table(["server", "setting"], report["database"].items()), table(["machine", ""], report["machine"].items()), table(["version", ""], report["versions"].items()))
+    tables = (("what was done", report["settings"]), ("node, else its defaults", report["node_settings"]), ("server", report["database"]),
+              ("machine", report["machine"]), ("version", report["versions"]))
+    return section("Settings", f"{report['command']}: {rate(report['rows'])} rows a load, fewer where it is slow.",
+                   *(table(["", words], values.items(), words=(1,)) for words, values in tables))
 
 
 def page(report):
-    parts = (head, targets, rates, ratios, cpu, latency, stages, settings)
-    return ("<!doctype html>\n" + f'<html lang="en"><head><meta charset="utf-8"/><meta name="viewport" content="width=device-width, initial-scale=1"/>'
-            f"<title>wellhead, measured</title><style>{STYLE.read_text()}</style></head><body>{''.join(part(report) for part in parts)}</body></html>\n")
+    parts = (head, targets, rates, ratios, cpu, latency, stages, peers, settings)
+    return ('<!doctype html>\n<html lang="en"><head><meta charset="utf-8"/><meta name="viewport" content="width=device-width, initial-scale=1"/>'
+            f"<title>wellhead, measured</title>{element('style', STYLE.read_text())}</head>"
+            f"{element('body', ''.join(part(report) for part in parts))}</html>\n")
 
 
 def write_page(report, path):

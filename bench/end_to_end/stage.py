@@ -31,7 +31,7 @@ class Stage:
         self.url = self.cluster.url
         self.database_pid = int(self.cluster.call("pid"))
         self.folder = pathlib.Path(run.stack.enter_context(tempfile.TemporaryDirectory(prefix="wellhead-bench-", dir=self.cluster.parent.name)))
-        self.bound_files = {}
+        self.bound_files, self.node_settings = {}, {}
         say(f"making files of {rows:,} rows")
         self.fill(run)
         self.truncated = [name for name, in self.query(
@@ -45,12 +45,15 @@ class Stage:
         node = run.node(self.url, maintenance_enabled=False)
         send(node, "ndjson", "--max", "--batch", 1000, "--wells", DEVICES, "--count", self.rows, "--run-id", "bound")
         drain(node)
+        self.node_settings = {name: value for name, value in node.settings.items()
+                              if not name.endswith((".listen", ".dir")) and name != "maintenance.enabled"}
         node.terminate()
         node.remove()
         self.bound_files = {1: [self.copy_out("all", "true")], 2: [self.copy_out(f"half-{half}", f"n / {SLICE_ROWS} % 2 = {half}") for half in (0, 1)]}
 
     def copy_out(self, name, condition):
-        query = f"SELECT (rows.telemetry).* FROM (SELECT telemetry, row_number() OVER ({ARRIVAL}) - 1 AS n FROM telemetry) AS rows WHERE {condition} ORDER BY n"
+        query = (f"SELECT (rows.telemetry).* FROM (SELECT telemetry, row_number() OVER ({ARRIVAL}) - 1 AS n FROM telemetry) AS rows "
+                 f"WHERE {condition} ORDER BY n")
         return self.write_file(f"{name}.bin", query, "format binary")
 
     def write_file(self, name, query, form):

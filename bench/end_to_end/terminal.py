@@ -62,7 +62,7 @@ def rates_lines(report):
     rows = all_rates(report)
     largest = max(one["rows_per_second"] for _, one in rows)
     yield "Rows per second into the hypertable, until the last is committed; CPU seconds per million rows; acknowledge p99 in ms; memory in MiB"
-    yield from table(["", "rows/s", "least … most", "/ bound", "node", "database", "loadgen", "ack p99", "memory", ""],
+    yield from table(["", "rows/s", "least … most", "/ bound", "node or peer", "database", "loadgen", "ack p99", "memory", ""],
                      [rate_row(name, one, largest) for name, one in rows])
 
 
@@ -111,7 +111,8 @@ def fact_lines(report):
     yield f"{report['command']}   {counted(report['rounds_count'], 'round')}, {rate(report['rows'])} rows, {machine['minutes']} minutes"
     yield (f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, Linux {machine['kernel']}; "
            f"{100 * machine['busy_share_before']:.0f} % busy before, {100 * machine['stolen_share']:.1f} % stolen meanwhile; {machine['file_system']}")
-    yield f"{versions['wellhead']}, {versions['commit']}, {versions['compiler']}; PostgreSQL {database['server_version']}, TimescaleDB {database['timescaledb']} ({database['timescaledb.license']})"
+    yield (f"{versions['wellhead']}, {versions['commit']}, {versions['compiler']}; PostgreSQL {database['server_version']}, "
+           f"TimescaleDB {database['timescaledb']} ({database['timescaledb.license']})")
     for name, reason in report["peers_not_measured"].items():
         yield f"not measured: {name}: {reason}"
 
@@ -123,5 +124,6 @@ def print_report(report):
 
 def null_sink_lines(report):
     one = report["null_sink"]
-    yield (f"Null sink: {rate(one['records_per_second'])} records/s through one reactor by NDJSON ({range_of(one['rows_per_second_spread'])}), "
+    spread = range_of(one["rows_per_second_spread"])
+    yield (f"Null sink: {rate(one['records_per_second'])} records/s through one reactor by NDJSON{', ' if spread else ''}{spread}; "
            f"node's CPU {one['cpu_s_per_million_by_process']['node']:.2f} s per million; the most memory of a node in all of this {report['memory_mib']:.0f} MiB")

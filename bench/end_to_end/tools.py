@@ -40,7 +40,7 @@ def send_file(port, path):
 class Agent:
     """A program that takes lines over TCP and writes rows. Subclasses say how it is configured."""
 
-    share_of_rows = 0.1  # most insert row by row
+    share_of_rows = 0.02  # most insert row by row
     table = "telemetry"
     program = None
 
