@@ -29,6 +29,15 @@ def tree_cpu_seconds(root):
     return ticks / TICKS_PER_SECOND
 
 
+def thread_cpu_seconds(pid, prefix):
+    """Of the process's threads whose names begin so."""
+    nanoseconds = 0
+    for task in pathlib.Path("/proc", str(pid), "task").iterdir():
+        if task.joinpath("comm").read_text().startswith(prefix):
+            nanoseconds += int(task.joinpath("schedstat").read_text().split()[0])
+    return nanoseconds / 1e9
+
+
 def memory_mib_max(pid):
     """The most resident memory the process ever had."""
     for line in pathlib.Path("/proc", str(pid), "status").read_text().splitlines():

@@ -6,25 +6,15 @@ both together, and told as a share of the thread alone as well, which sorts and 
 fields takes (docs/scoring.md).
 """
 
-import pathlib
 import statistics
 import sys
 
 from harness import Run, committed_rate, say, spread
-from processes import TICKS_PER_SECOND, tree_cpu_seconds
+from processes import thread_cpu_seconds, tree_cpu_seconds
 
 COST_MAX = 0.15
 WARM_UP_ROWS = 200_000
 OPTIONS = {"rounds": (int, 5, "of each way"), "records": (int, 1500000, "in each round")}
-
-
-def shard_seconds(pid):
-    """Processor time of the node's shard threads."""
-    ticks = 0
-    for task in pathlib.Path("/proc", str(pid), "task").iterdir():
-        if task.joinpath("comm").read_text().startswith("shard-"):
-            ticks += sum(map(int, task.joinpath("stat").read_text().rpartition(")")[2].split()[11:13]))
-    return ticks / TICKS_PER_SECOND
 
 
 def measure(run, cluster, database_pid, scores):
@@ -33,9 +23,9 @@ def measure(run, cluster, database_pid, scores):
     cluster.query("CHECKPOINT")
     node = run.node(cluster.url, scoring_enabled=scores, maintenance_enabled=False)
     committed_rate(node, WARM_UP_ROWS)
-    before = shard_seconds(node.process.pid), tree_cpu_seconds(database_pid)
+    before = thread_cpu_seconds(node.process.pid, "shard-"), tree_cpu_seconds(database_pid)
     committed_rate(node, run.options.records)
-    after = shard_seconds(node.process.pid), tree_cpu_seconds(database_pid)
+    after = thread_cpu_seconds(node.process.pid, "shard-"), tree_cpu_seconds(database_pid)
     node.terminate()
     node.remove()
     return tuple((end - begin) / run.options.records * 1e9 for begin, end in zip(before, after))
