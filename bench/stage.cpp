@@ -36,7 +36,7 @@ int main(int argument_count, char** arguments) {
   benchmark::Initialize(&argument_count, arguments);
   if (benchmark::ReportUnrecognizedArguments(argument_count, arguments)) return 64;
   wellhead::bench::enlist();
-  benchmark::RunSpecifiedBenchmarks();
+  const bool any = benchmark::RunSpecifiedBenchmarks() > 0;
   benchmark::Shutdown();
-  return 0;
+  return any ? 0 : 64;  // a filter that matches nothing is a mistake
 }
