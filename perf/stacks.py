@@ -153,6 +153,11 @@ def top(counts, limit):
     return [(100 * count / total, thread, name) for (thread, name), count in functions.most_common(limit)]
 
 
+def of_threads(counts, kind):
+    """The stacks of one kind of threads."""
+    return collections.Counter({stack: count for stack, count in counts.items() if kind_of_thread(stack[0]) == kind})
+
+
 def waiting_place(frames):
     """The function a waiting stack is told by: the innermost that is not the kernel's own way to put a thread to sleep."""
     for name in reversed(frames):
