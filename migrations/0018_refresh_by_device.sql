@@ -61,6 +61,28 @@ BEGIN
 END
 $$;
 
+-- About how many devices a chunk has, from a few of its pages: of n devices that one meets at random among D, about n * n / 2D
+-- are met again. Rows of one device that lie beside each other count once. A guess that is too low where some devices have
+-- most of the rows, and good enough to tell ten thousand from a hundred thousand.
+CREATE FUNCTION wellhead_guess_devices(chunk regclass, device_column text, at_most bigint) RETURNS double precision
+LANGUAGE plpgsql SET enable_seqscan = off AS $$
+DECLARE
+  rows_of_page CONSTANT integer := 40;
+  pages bigint := pg_relation_size(chunk) / current_setting('block_size')::bigint;
+  pages_sampled bigint := 1 + ceil(sqrt(40.0 * at_most) / rows_of_page);
+  met double precision;
+  met_once double precision;
+BEGIN
+  EXECUTE format(
+    'SELECT count(*), count(DISTINCT s.device) FROM (
+       SELECT DISTINCT split_part(ctid::text, '','', 1) AS page, %I AS device FROM %s WHERE ctid = ANY ($1)) AS s',
+    device_column, chunk) INTO met, met_once
+    USING (SELECT array_agg(format('(%s,%s)', n * pages / pages_sampled, line)::tid)
+           FROM generate_series(0, pages_sampled - 1) AS n, generate_series(1, rows_of_page) AS line);
+  RETURN met * met / (2 * greatest(met - met_once, 1));
+END
+$$;
+
 -- The share of a chunk's time that lies in the slice, 0 to 1. Times are those of a few devices' first and last rows: the
 -- chunk of today ends now, and one that was filled in an hour has an hour.
 CREATE FUNCTION wellhead_share_of_chunk(chunk regclass, device_column text, time_column text, devices text[],
@@ -91,12 +113,13 @@ END
 $$;
 
 -- The devices by which a slice of an aggregate is to be read, or null where its chunks are to be read from end to end. Costs
--- are counted in pages read from end to end: a device is worth four of them, its descents here and those to its rows; a row
--- that is found by the index is worth about ten that are met on the way. So the choice itself costs less than the chunks do.
+-- are counted in pages read from end to end: a device is worth six of them, its descents here and those to its rows; a row
+-- that is found by the index is worth about ten that are met on the way. That there are too many is guessed before they are
+-- all listed.
 CREATE FUNCTION wellhead_devices_of_slice(of_aggregate text, range_from timestamptz, range_until timestamptz) RETURNS text[]
 LANGUAGE plpgsql AS $$
 DECLARE
-  pages_of_device CONSTANT bigint := 4;
+  pages_of_device CONSTANT bigint := 6;
   pages_of_touched_page CONSTANT bigint := 10;
   facts record;
   chunks regclass[];
@@ -104,6 +127,7 @@ DECLARE
   indexed boolean;
   pages_in_all bigint;
   pages_touched double precision := 0;
+  most bigint;
   devices text[] := '{}';
   devices_of_chunk text[];
 BEGIN
@@ -126,12 +150,18 @@ BEGIN
     RETURN NULL;
   END IF;
   FOR n IN 1 .. cardinality(chunks) LOOP
-    devices_of_chunk := wellhead_devices_of_chunk(chunks[n], facts.device_column,
-                                                  pages_in_all / pages_of_device - cardinality(devices) + 1);
-    devices := devices || devices_of_chunk;
-    IF pages_of_device * cardinality(devices) > pages_in_all THEN
-      RETURN NULL;
+    most := pages_in_all / pages_of_device - cardinality(devices);
+    devices_of_chunk := wellhead_devices_of_chunk(chunks[n], facts.device_column, most / 10);
+    IF cardinality(devices_of_chunk) >= most / 10 THEN
+      IF wellhead_guess_devices(chunks[n], facts.device_column, most) > most THEN
+        RETURN NULL;
+      END IF;
+      devices_of_chunk := wellhead_devices_of_chunk(chunks[n], facts.device_column, most + 1);
+      IF cardinality(devices_of_chunk) > most THEN
+        RETURN NULL;
+      END IF;
     END IF;
+    devices := devices || devices_of_chunk;
     pages_touched := pages_touched + pages[n] * wellhead_share_of_chunk(
       chunks[n], facts.device_column, facts.time_column, devices_of_chunk, range_from, range_until);
   END LOOP;

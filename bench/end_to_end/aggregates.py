@@ -3,11 +3,15 @@
 Upkeep: rows per second into the hypertable beside the computing of as many rows that came before, which is what a node does that
 has been running for long, against the same where nothing is told of what was written and nothing is computed. As many rows are
 told of and not computed in between, to see which of the two costs. Records go by NDJSON as fast as they are answered, and the time
-ends when the last of them is committed; the ways take turns. Told as well is how long computing takes with nothing beside it.
+ends when the last of them is committed; the ways take turns. Told as well is how long computing takes with nothing beside it, and,
+which depends least on what else the machine does, the processor time of each: of the node and the backends that store its rows, and
+of the backend that computes, for a million rows each.
 
 Saving: the average of each device over 24 hours from telemetry_1min, against the same from the rows.
 """
 
+import os
+import pathlib
 import statistics
 import sys
 import time
@@ -40,6 +44,21 @@ class Node:
         self.node.remove()
 
 
+def processor_seconds(*processes):
+    """What these have used, by their numbers, their children left out."""
+    ticks = 0
+    for number in processes:
+        # Behind the name, which may have spaces in it.
+        fields = pathlib.Path("/proc", str(number), "stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def backends(cluster, name):
+    """Numbers of the processes that serve connections of this name, in SQL's patterns."""
+    return [row[0] for row in cluster.query(f"SELECT pid FROM pg_stat_activity WHERE application_name LIKE '{name}'")]
+
+
 def compute(cluster):
     """Computes all that is told; how many seconds it took."""
     begin = time.monotonic()
@@ -49,8 +68,13 @@ def compute(cluster):
     return time.monotonic() - begin
 
 
+def storing_seconds(cluster, node):
+    return processor_seconds(node.process.pid, *backends(cluster, "wellhead/shard-%"))
+
+
 def rate(run, cluster, way):
-    """Rows per second; and for how many seconds aggregates were computed beside, or after it."""
+    """Rows per second; for how many seconds aggregates were computed beside, or after it; processor seconds of storing and of computing
+    a million rows, the latter None where the node does not."""
     cluster.query("TRUNCATE telemetry, telemetry_1min, telemetry_1hour, telemetry_daily, wellhead_invalidation, wellhead_invalidation_pending")
     if way == "untold":
         cluster.query("ALTER TABLE wellhead_invalidation RENAME TO wellhead_invalidation_away")
@@ -62,15 +86,19 @@ def rate(run, cluster, way):
         cluster.query("CHECKPOINT")
         with Node(run, cluster, maintenance_enabled=way == "kept") as node:
             begin = time.monotonic()
+            before = storing_seconds(cluster, node)
             value = committed_rate(node, run.options.records)
+            storing = (storing_seconds(cluster, node) - before) / run.options.records * 1e6
             if way == "untold":
-                return value, 0
+                return value, 0, storing, None
             if way == "told":
                 drain(node)
-                return value, compute(cluster)
+                return value, compute(cluster), storing, None
             # One transaction each for the minutes, the hours and the day of what came before.
             wait_until(lambda: node.metric("wellhead_aggregate_transactions_total") >= 3, "the aggregates are computed", 300)
-            return value, time.monotonic() - begin
+            seconds = time.monotonic() - begin
+            computing = processor_seconds(*backends(cluster, "wellhead maintenance"))
+            return value, seconds, storing, computing / int(cluster.value("SELECT sum(sample_count) FROM telemetry_1min")) * 1e6
     finally:
         if way == "untold":
             cluster.query("ALTER TABLE wellhead_invalidation_away RENAME TO wellhead_invalidation")
@@ -83,16 +111,22 @@ def upkeep(run, cluster):
     cluster.query("UPDATE wellhead_aggregate SET refresh_until = '-30 days'")
     rates = {"untold": [], "told": [], "kept": []}
     computing = {way: [] for way in rates}
+    processor = {"storing": [], "computing": []}
     for number in range(run.options.rounds):
         for way, values in rates.items():
-            value, seconds = rate(run, cluster, way)
+            value, seconds, storing, kept = rate(run, cluster, way)
             values.append(value)
             computing[way].append(seconds)
-            say(f"round {number + 1}/{run.options.rounds}  {way:<8} {value:9.0f} rows/s, computed within {seconds:.1f} s")
+            processor["storing"].append(storing)
+            if kept is not None:
+                processor["computing"].append(kept)
+            say(f"round {number + 1}/{run.options.rounds}  {way:<8} {value:9.0f} rows/s, computed within {seconds:.1f} s; "
+                f"processor seconds for a million rows: storing {storing:.2f}" + ("" if kept is None else f", computing {kept:.2f}"))
     reference = statistics.median(rates["untold"])
     cost = {way: round(1 - statistics.median(rates[way]) / reference, 4) for way in ("told", "kept")}
     run.target("share of the throughput that aggregates cost", cost["kept"], COST_MAX)
     return {"rows_per_second": {way: spread(values) for way, values in rates.items()}, "cost": cost,
+            "processor_seconds_per_million_rows": {name: spread(values) for name, values in processor.items()},
             "computing_seconds_per_million_rows": spread([seconds / (2 * run.options.records) * 1e6 for seconds in computing["told"]])}
 
 

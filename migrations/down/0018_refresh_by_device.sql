@@ -52,6 +52,7 @@ $$;
 
 DROP FUNCTION wellhead_devices_of_slice(text, timestamptz, timestamptz);
 DROP FUNCTION wellhead_share_of_chunk(regclass, text, text, text[], timestamptz, timestamptz);
+DROP FUNCTION wellhead_guess_devices(regclass, text, bigint);
 DROP FUNCTION wellhead_devices_of_chunk(regclass, text, bigint);
 DROP FUNCTION wellhead_type_of_column(regclass, text);
 DROP FUNCTION wellhead_has_device_index(regclass, text, text);
