@@ -77,8 +77,9 @@ BEGIN
     'SELECT count(*), count(DISTINCT s.device) FROM (
        SELECT DISTINCT split_part(ctid::text, '','', 1) AS page, %I AS device FROM %s WHERE ctid = ANY ($1)) AS s',
     device_column, chunk) INTO met, met_once
-    USING (SELECT array_agg(format('(%s,%s)', n * pages / pages_sampled, line)::tid)
-           FROM generate_series(0, pages_sampled - 1) AS n, generate_series(1, rows_of_page) AS line);
+    -- Pages at even distances would be those of the same devices wherever all devices send in turn.
+    USING (SELECT array_agg(format('(%s,%s)', abs(hashint8(n)::bigint) * pages >> 31, line)::tid)
+           FROM generate_series(1, pages_sampled) AS n, generate_series(1, rows_of_page) AS line);
   RETURN met * met / (2 * greatest(met - met_once, 1));
 END
 $$;
