@@ -106,6 +106,21 @@ TEST_P(RefreshByDeviceTest, AChunkThatWasFilledWithinTheSliceIsReadOnce) {
   expect_minutes_of_direct_query();
 }
 
+TEST_P(RefreshByDeviceTest, RowsOfInfiniteTimesDoNoHarm) {
+  if (GetParam() != TestedServer::plain) GTEST_SKIP() << "a hypertable has no default partition for them";
+  execute(
+      "INSERT INTO telemetry (timestamp, device_id) VALUES ('infinity', 'well-0'), ('-infinity', 'well-7')");
+  fill_a_day(40'000, 20);
+  tell(fmt::format("{} + interval '13 hours'", five_days_ago), "1 minute");
+  EXPECT_THAT(reads_of_refresh(), testing::StartsWith("1 from end to end"));
+  // What moved to its partition leaves its pages behind until then.
+  execute("SELECT wellhead_make_partitions('telemetry')");
+  execute("VACUUM telemetry_default");
+  tell(fmt::format("{} + interval '13 hours'", five_days_ago), "1 minute");
+  EXPECT_EQ(reads_of_refresh(), few_rows);
+  expect_minutes_of_direct_query();
+}
+
 TEST_P(RefreshByDeviceTest, WithoutAnIndexOfDevicesTheChunkIsReadOnce) {
   fill_a_day(40'000, 20);
   execute("DROP INDEX telemetry_device_time_idx");

@@ -99,13 +99,13 @@ BEGIN
     'SELECT min(ends.first_row), max(ends.last_row) FROM unnest($1) AS s (device) CROSS JOIN LATERAL (
        SELECT (SELECT %3$I FROM %1$s WHERE %2$I = s.device::%4$s ORDER BY %3$I LIMIT 1) AS first_row,
               (SELECT %3$I FROM %1$s WHERE %2$I = s.device::%4$s ORDER BY %3$I DESC LIMIT 1) AS last_row) AS ends',
-    chunk, device_column, time_column,
-    wellhead_type_of_column(chunk, device_column))
+    chunk, device_column, time_column, wellhead_type_of_column(chunk, device_column))
     INTO first_row, last_row USING sample;
-  IF first_row IS NULL OR last_row <= range_from OR first_row >= range_until THEN
+  IF first_row IS NULL OR last_row < range_from OR first_row >= range_until THEN
     RETURN 0;
   END IF;
-  IF first_row >= range_from AND last_row < range_until THEN
+  -- Of infinite times, which a default partition may have, there are no shares.
+  IF first_row >= range_from AND last_row < range_until OR NOT isfinite(first_row) OR NOT isfinite(last_row) THEN
     RETURN 1;
   END IF;
   RETURN extract(epoch FROM least(last_row, range_until) - greatest(first_row, range_from))
@@ -122,6 +122,8 @@ LANGUAGE plpgsql AS $$
 DECLARE
   pages_of_device CONSTANT bigint := 6;
   pages_of_touched_page CONSTANT bigint := 10;
+  -- What is kept of them in memory is some tens of MB.
+  devices_most CONSTANT bigint := 1000000;
   facts record;
   chunks regclass[];
   pages bigint[];
@@ -151,7 +153,7 @@ BEGIN
     RETURN NULL;
   END IF;
   FOR n IN 1 .. cardinality(chunks) LOOP
-    most := pages_in_all / pages_of_device - cardinality(devices);
+    most := least(pages_in_all / pages_of_device, devices_most) - cardinality(devices);
     devices_of_chunk := wellhead_devices_of_chunk(chunks[n], facts.device_column, most / 10);
     IF cardinality(devices_of_chunk) >= most / 10 THEN
       IF wellhead_guess_devices(chunks[n], facts.device_column, most) > most THEN
