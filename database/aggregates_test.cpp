@@ -129,9 +129,14 @@ TEST_P(AggregatesTest, OnlyWholeBucketsWithinTheWindowAreComputed) {
             "telemetry_1min"),
       "t");
   EXPECT_EQ(value("SELECT count(*) FROM wellhead_refresh('telemetry_1min', at => " + at + ")"), "0");
+  const std::string until = ", until => '2026-03-01 10:30:00+00')";
+  EXPECT_EQ(value("SELECT count(*) FROM wellhead_refresh('telemetry_1min', at => " + at + until), "0");
+  EXPECT_EQ(
+      value("SELECT rows_inserted FROM wellhead_refresh('telemetry_1min', late => true, at => " + at + until),
+      "30");
   EXPECT_EQ(
       value("SELECT rows_inserted FROM wellhead_refresh('telemetry_1min', late => true, at => " + at + ")"),
-      "60");
+      "31");
 }
 
 TEST_P(AggregatesTest, WhatWasDroppedAtTheSourceKeepsWhatWasComputedOfIt) {
@@ -150,6 +155,24 @@ TEST_P(AggregatesTest, WhatWasDroppedAtTheSourceKeepsWhatWasComputedOfIt) {
       "days')");
   refresh_all();
   EXPECT_EQ(value("SELECT count(*) FROM telemetry_1min"), rows);
+}
+
+TEST_P(AggregatesTest, ATurnHasAnEndWhileDataKeepComing) {
+  insert_readings_of_some_days();
+  // Whenever a slice was computed, its newest minute has been written to again, nine times over.
+  execute(
+      "CREATE SEQUENCE writes; CREATE FUNCTION write_again() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+      "IF nextval('writes') <= 9 THEN INSERT INTO wellhead_invalidation SELECT 'telemetry', max(timestamp), "
+      "max(timestamp) + interval '1 second' FROM telemetry; END IF; RETURN NULL; END $$; "
+      "CREATE TRIGGER written AFTER INSERT ON telemetry_1min FOR EACH STATEMENT EXECUTE FUNCTION "
+      "write_again()");
+  for (const AggregateFacts& aggregate : maintenance_->aggregates())
+    ASSERT_TRUE(maintenance_->refresh(aggregate, true, report_));
+  EXPECT_EQ(value("SELECT last_value FROM writes"), "4") << "each of the four slices is computed once";
+  // Turn after turn nothing is left.
+  while (value("SELECT last_value > 9 FROM writes") != "t") refresh_all();
+  refresh_all();
+  expect_equal_to_direct_queries();
 }
 
 TEST_P(AggregatesTest, SeveralNodesAtOnceComputeTheSame) {

@@ -177,8 +177,11 @@ $$;
 
 -- Computes one slice of an aggregate again, the newest of those that are due: whole buckets within its window, or with
 -- `late` also those before it. Returns what it did; no row where nothing is due. To be repeated until then, each time in a
--- transaction of its own.
-CREATE OR REPLACE FUNCTION wellhead_refresh(of_aggregate text, late boolean DEFAULT false, at timestamptz DEFAULT now())
+-- transaction of its own. Whoever repeats it says by `until` where the last slice began: what is written to that again is left
+-- for another time, or there would be no end to it while data stream in.
+DROP FUNCTION wellhead_refresh(text, boolean, timestamptz);
+CREATE FUNCTION wellhead_refresh(of_aggregate text, late boolean DEFAULT false, at timestamptz DEFAULT now(),
+                                 until timestamptz DEFAULT 'infinity')
 RETURNS TABLE (range_from timestamptz, range_until timestamptz, rows_deleted bigint, rows_inserted bigint)
 -- What it sets below is so put back at its end.
 LANGUAGE plpgsql SET enable_seqscan = on AS $$
@@ -202,7 +205,11 @@ BEGIN
   SELECT coalesce(range_agg(tstzrange(p.range_from, p.range_until)), '{}') * tstzmultirange(tstzrange(gone_before, NULL))
     INTO pending FROM wellhead_invalidation_pending p WHERE p.view_name = of_aggregate;
   due_from := CASE WHEN late THEN '-infinity' ELSE wellhead_ceiling(facts.bucket_width, at - facts.refresh_from) END;
-  due_until := wellhead_floor(facts.bucket_width, at - facts.refresh_until);
+  due_until := wellhead_floor(facts.bucket_width, least(at - facts.refresh_until, until));
+  -- The window may have moved beyond it.
+  IF due_until <= due_from THEN
+    RETURN;
+  END IF;
   due := pending * tstzmultirange(tstzrange(due_from, due_until));
   IF isempty(due) THEN
     RETURN;

@@ -11,7 +11,8 @@ $$;
 -- Computes one slice of an aggregate again, the newest of those that are due: whole buckets within its window, or with
 -- `late` also those before it. Returns what it did; no row where nothing is due. To be repeated until then, each time in a
 -- transaction of its own.
-CREATE OR REPLACE FUNCTION wellhead_refresh(of_aggregate text, late boolean DEFAULT false, at timestamptz DEFAULT now())
+DROP FUNCTION wellhead_refresh(text, boolean, timestamptz, timestamptz);
+CREATE FUNCTION wellhead_refresh(of_aggregate text, late boolean DEFAULT false, at timestamptz DEFAULT now())
 RETURNS TABLE (range_from timestamptz, range_until timestamptz, rows_deleted bigint, rows_inserted bigint)
 LANGUAGE plpgsql AS $$
 DECLARE
