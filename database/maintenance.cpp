@@ -101,14 +101,19 @@ Maintenance::Outcome Maintenance::refresh_table(const AggregateFacts& aggregate,
                                                 MaintenanceReport& report) {
   RefreshReport done;
   done.view = aggregate.view;
-  const std::string statement = fmt::format("SELECT rows_inserted FROM wellhead_refresh({}, late => {})",
-                                            sql_literal(aggregate.view), late);
+  // From the newest slice that is due to the oldest, each once: what is written to one meanwhile is left to
+  // the next turn. Otherwise a turn would have no end, and no rest after it, while late data stream in.
+  std::string computed_from = "'infinity'";
   for (;;) {
-    const auto rows = step(statement, "Computing " + aggregate.view, report);
+    const auto rows = step(
+        fmt::format("SELECT rows_inserted, range_from FROM wellhead_refresh({}, late => {}, until => {})",
+                    sql_literal(aggregate.view), late, computed_from),
+        "Computing " + aggregate.view, report);
     if (!rows) return std::unexpected(rows.error());
     if (rows->empty()) break;
     ++done.slices;
     done.rows += number(rows->front()[0]);
+    computed_from = sql_literal(rows->front()[1].value_or(""));
   }
   if (done.slices != 0) report.refreshes.push_back(std::move(done));
   return {};

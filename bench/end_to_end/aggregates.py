@@ -1,24 +1,33 @@
 """What the aggregates cost that the node keeps, and what they save.
 
-Upkeep: rows per second into the hypertable beside the computing of as many rows that came before, which is what a node does that
-has been running for long, against the same where nothing is told of what was written and nothing is computed. As many rows are
-told of and not computed in between, to see which of the two costs. Records go by NDJSON as fast as they are answered, and the time
-ends when the last of them is committed; the ways take turns. Told as well is how long computing takes with nothing beside it.
+Upkeep: rows per second into the hypertable while the node computes what came before and then rests, as long as it does when it
+runs for long, against the same where nothing is told of what was written and nothing is computed. Rows that are told of and not
+computed are measured in between, to see which of the two costs. Records go by NDJSON as fast as they are answered; the ways take
+turns. Told as well is the rate while the node computes, how long computing takes with nothing beside it, and, which depends least on
+what else the machine does, the processor time of each: of the node and the backends that store its rows, and of the backend that
+computes, for a million rows each.
 
 Saving: the average of each device over 24 hours from telemetry_1min, against the same from the rows.
 """
 
+import os
+import pathlib
 import statistics
 import sys
 import time
 
-from harness import Run, committed_rate, drain, say, spread, wait_until
+from harness import MAXIMUM, Run, committed, committed_rate, drain, launch_load, say, spread, wait_until
 
 COST_MAX = 0.10
 TIMES_FASTER_MIN = 100
-OPTIONS = {"rounds": (int, 3, "of each way"), "records": (int, 1500000, "in each round, after as many that came before"),
+OPTIONS = {"rounds": (int, 3, "of each way"), "before": (int, 300000, "records that came before, to be computed"),
+           "records": (int, 1000000, "in each round where nothing is computed"),
            "devices": (int, 1, "with 1,440,000 readings in a day together"), "queries": (int, 9, "of each kind")}
 READINGS = 1_440_000
+# Of the node's maintenance: it rests for so many times as long as a turn took.
+REST_FACTOR = 9
+RECORDS_ENDLESS = 10**9
+VIEWS = ("telemetry_1min", "telemetry_1hour", "telemetry_daily")
 
 FROM_ROWS = """SELECT device_id, avg(temperature), avg(pressure) FROM telemetry
  WHERE timestamp >= timestamptz '2026-03-02 00:00Z' AND timestamp < timestamptz '2026-03-03 00:00Z' GROUP BY device_id"""
@@ -40,37 +49,82 @@ class Node:
         self.node.remove()
 
 
+def processor_seconds(*processes):
+    """What these have used, by their numbers, their children left out."""
+    ticks = 0
+    for number in processes:
+        # Behind the name, which may have spaces in it.
+        fields = pathlib.Path("/proc", str(number), "stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def backends(cluster, name):
+    """Numbers of the processes that serve connections of this name, in SQL's patterns."""
+    return [row[0] for row in cluster.query(f"SELECT pid FROM pg_stat_activity WHERE application_name LIKE '{name}'")]
+
+
 def compute(cluster):
     """Computes all that is told; how many seconds it took."""
     begin = time.monotonic()
-    for view in ("telemetry_1min", "telemetry_1hour", "telemetry_daily"):
+    for view in VIEWS:
         while cluster.query(f"SELECT * FROM wellhead_refresh('{view}', true)"):
             pass
     return time.monotonic() - begin
 
 
-def rate(run, cluster, way):
-    """Rows per second; and for how many seconds aggregates were computed beside, or after it."""
-    cluster.query("TRUNCATE telemetry, telemetry_1min, telemetry_1hour, telemetry_daily, wellhead_invalidation, wellhead_invalidation_pending")
+def storing_seconds(cluster, node):
+    return processor_seconds(node.process.pid, *backends(cluster, "wellhead/shard-%"))
+
+
+def empty(cluster):
+    cluster.query(f"TRUNCATE telemetry, {', '.join(VIEWS)}, wellhead_invalidation, wellhead_invalidation_pending")
+
+
+def without_computing(run, cluster, node):
+    """Rows per second, and processor seconds of storing a million rows."""
+    before = storing_seconds(cluster, node)
+    value = committed_rate(node, run.options.records)
+    return {"rate": value, "storing": (storing_seconds(cluster, node) - before) / run.options.records * 1e6}
+
+
+def beside_computing(cluster, node):
+    """The same over a turn that computes what came before and the rest after it, with the rate of the turn alone, its seconds, and
+    processor seconds of computing a million rows."""
+    begin = time.monotonic()
+    load = launch_load(node, "ndjson", *MAXIMUM, "--count", RECORDS_ENDLESS)
+    try:
+        # One transaction each for the minutes, the hours and the day.
+        wait_until(lambda: node.metric("wellhead_aggregate_transactions_total") >= len(VIEWS), "the aggregates are computed", 300)
+        turn, rows_in_turn = time.monotonic() - begin, committed(node)
+        computing = processor_seconds(*backends(cluster, "wellhead maintenance"))
+        computed = sum(int(cluster.value(f"SELECT sum(sample_count) FROM {view}")) for view in VIEWS) / len(VIEWS)
+        wait_until(lambda: time.monotonic() - begin >= turn * (1 + REST_FACTOR), "the rest is over", 30 + turn * (1 + REST_FACTOR))
+        rows, seconds, storing = committed(node), time.monotonic() - begin, storing_seconds(cluster, node)
+    finally:
+        load.kill()
+        load.wait()
+    return {"rate": rows / seconds, "rate_in_turn": rows_in_turn / turn, "seconds": turn, "storing": storing / rows * 1e6,
+            "computing": computing / computed * 1e6}
+
+
+def measure(run, cluster, way):
+    """One round of one way."""
+    empty(cluster)
     if way == "untold":
         cluster.query("ALTER TABLE wellhead_invalidation RENAME TO wellhead_invalidation_away")
     try:
         with Node(run, cluster, maintenance_enabled=False) as node:
-            committed_rate(node, run.options.records)
+            committed_rate(node, run.options.before)
             drain(node)
         cluster.query("VACUUM ANALYZE telemetry")
         cluster.query("CHECKPOINT")
         with Node(run, cluster, maintenance_enabled=way == "kept") as node:
-            begin = time.monotonic()
-            value = committed_rate(node, run.options.records)
-            if way == "untold":
-                return value, 0
-            if way == "told":
-                drain(node)
-                return value, compute(cluster)
-            # One transaction each for the minutes, the hours and the day of what came before.
-            wait_until(lambda: node.metric("wellhead_aggregate_transactions_total") >= 3, "the aggregates are computed", 300)
-            return value, time.monotonic() - begin
+            if way == "kept":
+                return beside_computing(cluster, node)
+            figures = without_computing(run, cluster, node)
+            drain(node)
+        return {**figures, "seconds": compute(cluster)} if way == "told" else figures
     finally:
         if way == "untold":
             cluster.query("ALTER TABLE wellhead_invalidation_away RENAME TO wellhead_invalidation")
@@ -81,19 +135,23 @@ def upkeep(run, cluster):
         pass
     # What has just come is due as well: otherwise a run would have to last for a day before its rows are all computed.
     cluster.query("UPDATE wellhead_aggregate SET refresh_until = '-30 days'")
-    rates = {"untold": [], "told": [], "kept": []}
-    computing = {way: [] for way in rates}
+    rounds = {"untold": [], "told": [], "kept": []}
     for number in range(run.options.rounds):
-        for way, values in rates.items():
-            value, seconds = rate(run, cluster, way)
-            values.append(value)
-            computing[way].append(seconds)
-            say(f"round {number + 1}/{run.options.rounds}  {way:<8} {value:9.0f} rows/s, computed within {seconds:.1f} s")
-    reference = statistics.median(rates["untold"])
-    cost = {way: round(1 - statistics.median(rates[way]) / reference, 4) for way in ("told", "kept")}
+        for way, values in rounds.items():
+            values.append(measure(run, cluster, way))
+            say(f"round {number + 1}/{run.options.rounds}  {way:<8} " + ", ".join(f"{name} {value:.2f}" for name, value in values[-1].items()))
+
+    def all_of(name, *ways):
+        return [figures[name] for way in ways for figures in rounds[way]]
+
+    reference = statistics.median(all_of("rate", "untold"))
+    cost = {way: round(1 - statistics.median(all_of("rate", way)) / reference, 4) for way in ("told", "kept")}
     run.target("share of the throughput that aggregates cost", cost["kept"], COST_MAX)
-    return {"rows_per_second": {way: spread(values) for way, values in rates.items()}, "cost": cost,
-            "computing_seconds_per_million_rows": spread([seconds / (2 * run.options.records) * 1e6 for seconds in computing["told"]])}
+    rates = {way: spread(all_of("rate", way)) for way in rounds}
+    return {"rows_per_second": {**rates, "kept, while computing": spread(all_of("rate_in_turn", "kept"))}, "cost": cost,
+            "processor_seconds_per_million_rows": {"storing": spread(all_of("storing", *rounds)), "computing": spread(all_of("computing", "kept"))},
+            "computing_seconds_per_million_rows": spread(
+                [seconds / (run.options.before + run.options.records) * 1e6 for seconds in all_of("seconds", "told")])}
 
 
 def seconds_of(cluster, query):
@@ -105,7 +163,7 @@ def seconds_of(cluster, query):
 
 
 def saving(run, cluster):
-    cluster.query("TRUNCATE telemetry, telemetry_1min, telemetry_1hour, telemetry_daily, wellhead_invalidation, wellhead_invalidation_pending")
+    empty(cluster)
     devices = run.options.devices
     cluster.query(
         "INSERT INTO telemetry (timestamp, device_id, temperature, vibration, pressure, flow_rate) "
