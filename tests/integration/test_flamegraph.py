@@ -13,7 +13,8 @@ import xml.etree.ElementTree as tree
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "perf"))
 
-import stacks  # noqa: E402 the path comes first
+import sampling  # noqa: E402 the path comes first
+import stacks  # noqa: E402
 
 EXIT_USAGE, EXIT_UNAVAILABLE = 2, 69
 SECONDS_MAX = 120
@@ -97,6 +98,21 @@ class Reading(unittest.TestCase):
 
     def test_addresses_that_mean_nothing_are_one_unknown(self):
         self.assertEqual(stacks.tidy([stacks.UNKNOWN, "run", stacks.UNKNOWN, stacks.UNKNOWN, "memcpy"]), ["run", stacks.UNKNOWN, "memcpy"])
+
+
+class Looks(unittest.TestCase):
+    def test_without_events_a_sleeping_thread_tells_what_it_waits_in(self):
+        with subprocess.Popen(["sleep", "60"]) as sleeper:
+            try:
+                counts = sampling.look_at_kernel_stacks({sleeper.pid: (sleeper.pid, "sleeper")}, 0.3)
+            finally:
+                sleeper.kill()
+        if not counts:
+            self.skipTest("neither stack nor wchan of a process can be read in /proc here")
+        thread, *frames = counts.most_common(1)[0][0]
+        self.assertEqual(thread, "sleeper")
+        self.assertTrue(any("nanosleep" in name for name in frames), frames)
+        self.assertTrue(100_000 < sum(counts.values()) < 5_000_000, counts)
 
 
 class Refusals(unittest.TestCase):
