@@ -48,7 +48,7 @@ TEST_F(MaintenanceThreadTest, WhatIsDueIsDoneAtTheStartAndTold) {
         "INSERT INTO wellhead_invalidation SELECT 'telemetry', timestamp, timestamp + interval '1 second' "
         "FROM "
         "telemetry");
-  MaintenanceThread thread(options());
+  MaintenanceThread thread(options(), false);
   thread.start();
   EXPECT_TRUE(soon([&] { return thread.stats().chunks_refused.load() == 1; }));
   thread.stop();
@@ -60,8 +60,18 @@ TEST_F(MaintenanceThreadTest, WhatIsDueIsDoneAtTheStartAndTold) {
   EXPECT_EQ(database_->value("SELECT count(*) FROM telemetry"), "1");
 }
 
+TEST_F(MaintenanceThreadTest, ItAsksTheDatabaseForWhatMetricsShowWhereThatIsWanted) {
+  database_->create_shipped_tables();
+  MaintenanceThread thread(options(), true);
+  thread.start();
+  EXPECT_TRUE(soon([&] { return thread.stats().report.get() != nullptr; }));
+  thread.stop();
+  EXPECT_EQ(thread.stats().report_failures.value(), 0U);
+  EXPECT_EQ(thread.stats().report.get()->sections.front().layout->name, "overview");
+}
+
 TEST_F(MaintenanceThreadTest, ADatabaseWithoutTheTablesIsAFailureAndNothingElse) {
-  MaintenanceThread thread(options());
+  MaintenanceThread thread(options(), false);
   thread.start();
   EXPECT_TRUE(soon([&] { return thread.stats().failures.value() == 1; }));
   const auto before = steady_clock::now();

@@ -139,13 +139,13 @@ $$;
 CREATE VIEW database_tables AS SELECT * FROM wellhead_database_tables();
 COMMENT ON VIEW database_tables IS 'size, bloat (estimated), compression and use of each table, all its chunks together';
 
--- Indexes of chunks belong to the table's index of the same definition.
+-- Indexes of chunks belong to the table's index of the same definition, in which the server writes constants in more than one way.
 CREATE FUNCTION wellhead_database_indexes()
 RETURNS TABLE (table_name text, index_name text, is_unique boolean, is_valid boolean, definition text, index_bytes bigint, scans bigint,
                rows_read bigint, cache_hit_percent double precision)
 LANGUAGE sql STABLE AS $$
   SELECT x.table_name, coalesce(string_agg(DISTINCT x.name, ', ') FILTER (WHERE x.chunk IS NULL), 'of chunks only: ' || min(x.name)),
-         x.indisunique, bool_and(x.indisvalid), x.definition, sum(x.bytes)::bigint, sum(x.scans)::bigint, sum(x.rows_read)::bigint,
+         x.indisunique, bool_and(x.indisvalid), coalesce(min(x.definition) FILTER (WHERE x.chunk IS NULL), min(x.definition)), sum(x.bytes)::bigint, sum(x.scans)::bigint, sum(x.rows_read)::bigint,
          100.0::double precision * sum(x.hits) / nullif(sum(x.hits) + sum(x.reads), 0)
   FROM (
     SELECT r.table_name, r.chunk, c.relname::text AS name, i.indisunique, i.indisvalid,
@@ -154,7 +154,7 @@ LANGUAGE sql STABLE AS $$
            s.idx_scan AS scans, s.idx_tup_read AS rows_read, o.idx_blks_hit AS hits, o.idx_blks_read AS reads
     FROM wellhead_database_relations() r JOIN pg_index i ON i.indrelid = r.relation JOIN pg_class c ON c.oid = i.indexrelid
     LEFT JOIN pg_stat_all_indexes s ON s.indexrelid = i.indexrelid LEFT JOIN pg_statio_all_indexes o ON o.indexrelid = i.indexrelid) AS x
-  GROUP BY x.table_name, x.indisunique, x.definition;
+  GROUP BY x.table_name, x.indisunique, regexp_replace(x.definition, '::(double precision|[a-z]+)|[()'' ]', '', 'g');
 $$;
 CREATE VIEW database_indexes AS SELECT * FROM wellhead_database_indexes();
 COMMENT ON VIEW database_indexes IS 'size and use of each index, those of all chunks together';
