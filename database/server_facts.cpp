@@ -56,7 +56,7 @@ SELECT t.oid IS NOT NULL,
      SELECT h.inhrelid FROM pg_inherits h JOIN pg_class c ON c.oid = h.inhrelid WHERE h.inhparent = t.oid
        AND pg_get_expr(c.relpartbound, c.oid) IS DISTINCT FROM 'DEFAULT' AND pg_indexes_size(h.inhrelid) IS NOT NULL
      ORDER BY h.inhrelid DESC LIMIT 3) h),
-  t.oid::text
+  t.oid::oid::text
 FROM t)sql",
                      place_of(name));
 }

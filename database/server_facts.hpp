@@ -21,18 +21,18 @@ struct SettingFacts {
 };
 
 struct TableFacts {
-  std::string table;  // as the stream names it
+  std::string table = {};  // as the stream names it
   bool there = false;
   bool divided = false;  // a hypertable, or partitioned
-  std::vector<std::string> unique_indexes;
-  std::vector<std::string> row_triggers;  // but the extension's own
-  std::vector<std::string> exclusions;
-  std::vector<std::string> foreign_keys;
+  std::vector<std::string> unique_indexes = {};
+  std::vector<std::string> row_triggers = {};  // but the extension's own
+  std::vector<std::string> exclusions = {};
+  std::vector<std::string> foreign_keys = {};
   std::uint64_t chunks = 0;
-  std::uint64_t indexes = 0;                     // of the table
-  std::optional<double> chunk_interval_seconds;  // none without TimescaleDB
-  std::uint64_t recent_index_bytes = 0;          // of the chunk, of the last three, that has the most
-  std::optional<double> rows_per_segment;        // of compressed chunks; none where there are none
+  std::uint64_t indexes = 0;                          // of the table
+  std::optional<double> chunk_interval_seconds = {};  // none without TimescaleDB
+  std::uint64_t recent_index_bytes = 0;               // of the chunk, of the last three, that has the most
+  std::optional<double> rows_per_segment = {};        // of compressed chunks; none where there are none
 };
 
 struct JobFacts {
