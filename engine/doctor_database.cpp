@@ -78,14 +78,23 @@ void judge_migrations(const DatabaseFacts& facts, Findings& findings) {
   findings.push_back(facts.pending.empty()
                          ? finding(ok, "migrations", "all applied")
                          : finding(warning, "migrations", seen, "this wellhead counts on what they make",
-                                   "wellhead migrate plan; wellhead migrate up"));
+                                   "wellhead migrate status; wellhead migrate up"));
 }
 
+// The catalog's check tells of each column; a right that is missing is one finding for all of them.
 void judge_streams(const DatabaseFacts& facts, Findings& findings) {
-  for (const std::string& each : facts.stream_problems)
-    findings.push_back(
-        finding(problem, "streams", each, "records of the stream stay in the journal until it is full",
-                "wellhead migrate up, or what the sentence says; wellhead check tells when it is right"));
+  std::vector<std::string> told;
+  for (const std::string& each : facts.stream_problems) {
+    const std::size_t grant = each.find("GRANT ");
+    std::string fix =
+        grant == std::string::npos
+            ? "wellhead migrate up, or what the sentence says; wellhead check tells when it is right"
+            : each.substr(grant) + ";";
+    if (grant != std::string::npos && std::ranges::find(told, fix) != told.end()) continue;
+    told.push_back(fix);
+    findings.push_back(finding(problem, "streams", each,
+                               "records of the stream stay in the journal until it is full", std::move(fix)));
+  }
   if (facts.stream_problems.empty())
     findings.push_back(finding(ok, "streams", "every stream can be written"));
 }

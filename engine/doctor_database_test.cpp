@@ -127,8 +127,12 @@ TEST_F(DoctorDatabaseTest, MigrationsAndStreamsAreToldByName) {
   facts_.migrations_problem = "permission denied";
   EXPECT_NE(found("migrations").fix.find("GRANT SELECT ON wellhead_migration TO \"node\""),
             std::string::npos);
-  facts_.stream_problems = {"The table telemetry is missing."};
+  facts_.stream_problems = {"a: GRANT INSERT ON x TO y", "b: GRANT INSERT ON x TO y",
+                            "The table z is missing."};
   EXPECT_EQ(level("streams"), FindingLevel::problem);
+  EXPECT_EQ(found("streams").fix, "GRANT INSERT ON x TO y;");
+  EXPECT_EQ(std::ranges::count(judge_database(facts_, wishes_), "streams", &Finding::subject), 2)
+      << "one right is one finding";
 }
 
 TEST_F(DoctorDatabaseTest, SwitchesThatMustBeOnAre) {

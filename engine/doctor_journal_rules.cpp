@@ -27,11 +27,14 @@ bool among(const std::string& word, const List& list) {
   return std::ranges::find(list, word) != std::end(list);
 }
 
+std::string making(const JournalFacts& facts) {
+  return fmt::format("sudo install -d -m 700 -o wellhead -g wellhead {}", facts.directory);
+}
+
 Finding judge_directory(const JournalFacts& facts) {
   if (facts.there) return finding(ok, "directory", facts.directory);
   return finding(advice, "directory", facts.directory + " is not there yet; the node makes it",
-                 "where it is made now, its owner and its disk are chosen on purpose",
-                 fmt::format("sudo install -d -m 700 -o wellhead -g wellhead {}", facts.directory));
+                 "where it is made now, its owner and its disk are chosen on purpose", making(facts));
 }
 
 Finding judge_file_system(const JournalFacts& facts) {
@@ -123,8 +126,10 @@ Findings judge_journal(const JournalFacts& facts, const JournalWishes& wishes) {
         "journal.enabled = true")};
   Findings findings;
   for (const std::string& each : facts.problems)
-    findings.push_back(finding(problem, "journal", each, "the node cannot start, or takes no records",
-                               "wellhead check --offline   tells when it is right"));
+    findings.push_back(
+        finding(problem, "journal", each, "the node cannot start, or takes no records",
+                facts.there ? "wellhead check --offline   (it tells when what the sentence asks for is done)"
+                            : making(facts)));
   if (!facts.problems.empty() && facts.file_system.empty()) return findings;
   findings.push_back(judge_directory(facts));
   findings.push_back(judge_file_system(facts));

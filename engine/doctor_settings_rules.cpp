@@ -69,8 +69,10 @@ Finding judge_wal_size(const ServerFacts& facts) {
   const bool small = facts.setting("max_wal_size") < wal_bytes_good;
   if (early)
     return finding(
-        warning, "max_wal_size", seen,
-        "under load there is one checkpoint after the other, and each makes whole pages be logged again",
+        small ? warning : advice, "max_wal_size", seen,
+        "where it is the log that was full, and not backups or new databases that asked for them, whole "
+        "pages "
+        "are logged again after each",
         reload("max_wal_size",
                small ? "8GB" : fmt::format("{:.0f}GB", 2 * facts.setting("max_wal_size") / gibibyte)));
   if (!small) return finding(ok, "max_wal_size", seen);
