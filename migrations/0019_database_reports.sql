@@ -224,7 +224,7 @@ END
 $$;
 
 -- The server's own log of what a continuous aggregate has yet to compute: what was told of its source since the last refresh,
--- what was moved to the aggregate already, and what lies behind its watermark.
+-- and what was moved to the aggregate already. The latter always has a range without an end, behind what was refreshed.
 CREATE FUNCTION wellhead_database_server_log(of_aggregate text, at timestamptz)
 RETURNS TABLE (log_rows bigint, pending tstzmultirange) LANGUAGE plpgsql STABLE AS $$
 #variable_conflict use_column
@@ -233,24 +233,19 @@ BEGIN
     WITH aggregate AS (
       SELECT mat_hypertable_id AS id, raw_hypertable_id AS source FROM _timescaledb_catalog.continuous_agg
       WHERE user_view_schema = current_schema() AND user_view_name = $1),
-    facts AS (SELECT bucket_width AS width, refresh_from FROM wellhead_aggregate WHERE view_name = $1),
+    facts AS (SELECT bucket_width AS width FROM wellhead_aggregate WHERE view_name = $1),
+    -- In microseconds since 1970; what lies before the first that PostgreSQL knows stands for "always".
+    ends AS (SELECT -210866803200000000 AS first, (extract(epoch FROM $2) * 1000000)::bigint AS last),
     touched AS (
       SELECT lowest_modified_value AS least, greatest_modified_value AS most, false AS moved
       FROM _timescaledb_catalog.continuous_aggs_hypertable_invalidation_log l JOIN aggregate a ON l.hypertable_id = a.source
       UNION ALL
       SELECT lowest_modified_value, greatest_modified_value, true
       FROM _timescaledb_catalog.continuous_aggs_materialization_invalidation_log l JOIN aggregate a ON l.materialization_id = a.id),
-    -- The ends of time stand for "nothing before" and "nothing after"; what lies behind the watermark is told by it.
-    bounded AS (SELECT greatest(least, -210866803200000000) AS least, least AS raw, most, moved FROM touched
-                WHERE least > -210866803200000000 OR moved),
-    mark AS (SELECT to_timestamp(_timescaledb_functions.cagg_watermark(a.id) / 1000000.0) AS at FROM aggregate a
-             WHERE _timescaledb_functions.cagg_watermark(a.id) > -210866803200000000),
     ranges AS (
-      SELECT tstzrange(wellhead_floor(f.width, to_timestamp(b.least / 1000000.0)),
-                       wellhead_ceiling(f.width, to_timestamp(least(b.most, (extract(epoch FROM $2) * 1000000)::bigint) / 1000000.0 + 0.000001))) AS r
-      FROM bounded b, facts f WHERE b.raw > -210866803200000000 AND b.least < extract(epoch FROM $2) * 1000000
-      UNION ALL
-      SELECT tstzrange(m.at, $2) FROM mark m WHERE m.at < $2)
+      SELECT tstzrange(CASE WHEN t.least > e.first THEN wellhead_floor(f.width, to_timestamp(t.least / 1000000.0)) ELSE '-infinity' END,
+                       wellhead_ceiling(f.width, to_timestamp((least(t.most, e.last) + 1) / 1000000.0))) AS r
+      FROM touched t, facts f, ends e WHERE t.most > e.first AND t.least < e.last)
     SELECT (SELECT count(*) FROM touched WHERE NOT moved), (SELECT range_agg(r) FROM ranges WHERE NOT isempty(r))
   $sql$ USING of_aggregate, at;
 END
