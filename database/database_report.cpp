@@ -31,7 +31,8 @@ std::string question(const ReportLayout& layout, std::chrono::milliseconds timeo
       lock_timeout, timeout.count(), columns, layout.view, layout.selection, layout.rows_max + 1);
 }
 
-std::string problem_of(const ReportLayout& layout, const DatabaseError& error) {
+std::string problem_of(const ReportLayout& layout, DatabaseError error) {
+  error.context.clear();  // lines of functions' bodies, which say nothing to whoever is to act
   if (error.sqlstate == insufficient_privilege)
     return fmt::format(
         "{} cannot be read: {}. Let the tables' owner GRANT the role SELECT on what is named there and on "

@@ -140,6 +140,9 @@ TEST_P(DatabaseReportTest, WhatAnAggregateHasYetToComputeIsItsLag) {
   EXPECT_EQ(lag("lag_seconds, due_seconds, late_seconds"), "(60,0,0)");
 }
 
+// What does not depend on the server, and so is tried on one.
+class AnyServerReportTest : public DatabaseReportTest {};
+
 // What follows needs the Community edition, and is listed as skipped on another.
 class CommunityReportTest : public DatabaseReportTest {
  protected:
@@ -227,7 +230,7 @@ TEST_P(DatabaseReportTest, WhatRetentionKeepsIsToldWithTheReason) {
             "nothing of this table was archived or backed up");
 }
 
-TEST_P(DatabaseReportTest, StatementsAreToldWhereTheyAreCountedAndElseHowToGetThem) {
+TEST_P(AnyServerReportTest, StatementsAreToldWhereTheyAreCountedAndElseHowToGetThem) {
   const bool counted = value("SELECT current_setting('pg_stat_statements.max', true) IS NOT NULL") == "t";
   const std::string note = field(section(read(), "notes"), "statements", "note");
   EXPECT_NE(note.find(counted ? "run CREATE EXTENSION pg_stat_statements in this database"
@@ -244,7 +247,7 @@ TEST_P(DatabaseReportTest, StatementsAreToldWhereTheyAreCountedAndElseHowToGetTh
   EXPECT_EQ(field(section(report, "notes"), "statements", "note") == "no row", counted);
 }
 
-TEST_P(DatabaseReportTest, ARoleWithoutRightsGetsASentenceForEachPartItMayNotRead) {
+TEST_P(AnyServerReportTest, ARoleWithoutRightsGetsASentenceForEachPartItMayNotRead) {
   const std::string role = database_->name() + "_guest";
   database_->create_role(role);
   const auto as_role = [&] {
@@ -267,7 +270,7 @@ TEST_P(DatabaseReportTest, ARoleWithoutRightsGetsASentenceForEachPartItMayNotRea
   EXPECT_NE(field(section(*reads, "notes"), "rights", "note").find("GRANT pg_monitor TO"), std::string::npos);
 }
 
-TEST_P(DatabaseReportTest, WhatIsWatchedLooksIntoNoChunk) {
+TEST_P(AnyServerReportTest, WhatIsWatchedLooksIntoNoChunk) {
   const DatabaseReport report = read(ReportScope::watched);
   EXPECT_EQ(std::ranges::count(report.sections, "retention",
                                [](const ReportSection& each) { return each.layout->name; }),
@@ -275,7 +278,7 @@ TEST_P(DatabaseReportTest, WhatIsWatchedLooksIntoNoChunk) {
   EXPECT_FALSE(report.sections.empty());
 }
 
-TEST_P(DatabaseReportTest, ALockedTableCostsOnePartAndNotTheRest) {
+TEST_P(AnyServerReportTest, ALockedTableCostsOnePartAndNotTheRest) {
   fill(recent);
   const auto other = connect();
   ASSERT_TRUE(other->run("BEGIN; LOCK TABLE wellhead_progress IN ACCESS EXCLUSIVE MODE"));
@@ -287,7 +290,7 @@ TEST_P(DatabaseReportTest, ALockedTableCostsOnePartAndNotTheRest) {
   EXPECT_FALSE(connection_->in_transaction());
 }
 
-TEST_P(DatabaseReportTest, WithoutTheViewsTheReportSaysWhatMakesThem) {
+TEST_P(AnyServerReportTest, WithoutTheViewsTheReportSaysWhatMakesThem) {
   execute("DROP VIEW database_notes; DROP FUNCTION wellhead_database_notes(); DROP VIEW database_overview");
   const auto report = read_database_report(*connection_, ReportScope::everything, timeout);
   ASSERT_FALSE(report);
@@ -296,6 +299,7 @@ TEST_P(DatabaseReportTest, WithoutTheViewsTheReportSaysWhatMakesThem) {
 
 INSTANTIATE_TEST_SUITE_P(Servers, DatabaseReportTest,
                          testing::Values(TestedServer::as_it_is, TestedServer::plain), name_of);
+INSTANTIATE_TEST_SUITE_P(Servers, AnyServerReportTest, testing::Values(TestedServer::as_it_is), name_of);
 INSTANTIATE_TEST_SUITE_P(Servers, CommunityReportTest, testing::Values(TestedServer::as_it_is), name_of);
 
 TEST(ReportLayout, EveryMetricHasAMeaningAndEveryRowTheLabelsThatTellItApart) {
