@@ -104,12 +104,13 @@ RETURNS TABLE (table_name text, kind text, chunks bigint, compressed_chunks bigi
 LANGUAGE sql STABLE AS $$
   WITH relations AS MATERIALIZED (SELECT * FROM wellhead_database_relations()),
   width AS MATERIALIZED (
-    SELECT c.oid AS relation, c.relpages, c.reltuples,
-           coalesce((regexp_match(c.reloptions::text, 'fillfactor=(\d+)'))[1]::integer, 100) AS fill,
-           sum(s.avg_width * (1 - s.null_frac)) AS data_bytes, bool_or(s.null_frac > 0) AS nulls, count(*) AS columns, c.relnatts
+    SELECT c.oid AS relation, c.relpages, c.reltuples, c.relnatts, w.data_bytes, w.nulls,
+           coalesce((regexp_match(c.reloptions::text, 'fillfactor=(\d+)'))[1]::integer, 100) AS fill
     FROM relations r JOIN pg_class c ON c.oid = r.relation JOIN pg_namespace n ON n.oid = c.relnamespace
-    JOIN pg_stats s ON s.schemaname = n.nspname AND s.tablename = c.relname AND NOT s.inherited
-    WHERE c.reltuples > 0 AND c.relkind = 'r' GROUP BY c.oid, c.relpages, c.reltuples, c.reloptions, c.relnatts),
+    -- One by one: the planner takes the names of chunks for rarer than they are, and goes through all statistics for each.
+    CROSS JOIN LATERAL (SELECT sum(s.avg_width * (1 - s.null_frac)) AS data_bytes, bool_or(s.null_frac > 0) AS nulls FROM pg_stats s
+                        WHERE s.schemaname = n.nspname AND s.tablename = c.relname AND NOT s.inherited) w
+    WHERE c.reltuples > 0 AND c.relkind = 'r' AND w.data_bytes > 0 AND has_table_privilege(c.oid, 'SELECT')),
   bloat AS (
     SELECT w.relation, w.relpages * block.bytes AS known_bytes,
            greatest(0, w.relpages - ceil(w.reltuples * (4 + 8 * ceil((23 + CASE WHEN w.nulls THEN (w.relnatts + 7) / 8 ELSE 0 END) / 8.0)
