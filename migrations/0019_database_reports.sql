@@ -231,9 +231,12 @@ RETURNS TABLE (log_rows bigint, pending tstzmultirange) LANGUAGE plpgsql STABLE 
 #variable_conflict use_column
 BEGIN
   RETURN QUERY EXECUTE $sql$
+    -- Of a source without any chunk the server says that all time is to be computed.
     WITH aggregate AS (
-      SELECT mat_hypertable_id AS id, raw_hypertable_id AS source FROM _timescaledb_catalog.continuous_agg
-      WHERE user_view_schema = current_schema() AND user_view_name = $1),
+      SELECT c.mat_hypertable_id AS id, c.raw_hypertable_id AS source FROM _timescaledb_catalog.continuous_agg c
+      JOIN _timescaledb_catalog.hypertable r ON r.id = c.raw_hypertable_id
+      JOIN timescaledb_information.hypertables h ON h.hypertable_schema = r.schema_name AND h.hypertable_name = r.table_name
+      WHERE c.user_view_schema = current_schema() AND c.user_view_name = $1 AND h.num_chunks > 0),
     facts AS (SELECT bucket_width AS width FROM wellhead_aggregate WHERE view_name = $1),
     -- In microseconds since 1970; what lies before the first that PostgreSQL knows stands for "always".
     ends AS (SELECT -210866803200000000 AS first, (extract(epoch FROM $2) * 1000000)::bigint AS last),
