@@ -54,7 +54,7 @@ int run_on_schedule(PostgresOptions options) {
   sigemptyset(&signals);
   for (const int signal : {SIGTERM, SIGINT}) sigaddset(&signals, signal);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  MaintenanceThread thread(std::move(options), false);
+  MaintenanceThread thread(std::move(options));
   thread.start();
   log::info("wellhead cares for the database");
   int signal = 0;

@@ -36,7 +36,7 @@ struct MaintenanceStats {
 class MaintenanceThread {
  public:
   // With `watch` it also asks the database for what metrics show of it, once a minute.
-  MaintenanceThread(PostgresOptions options, bool watch);
+  explicit MaintenanceThread(PostgresOptions options, bool watch = false);
   ~MaintenanceThread() { stop(); }
 
   void start();

@@ -48,7 +48,7 @@ TEST_F(MaintenanceThreadTest, WhatIsDueIsDoneAtTheStartAndTold) {
         "INSERT INTO wellhead_invalidation SELECT 'telemetry', timestamp, timestamp + interval '1 second' "
         "FROM "
         "telemetry");
-  MaintenanceThread thread(options(), false);
+  MaintenanceThread thread(options());
   thread.start();
   EXPECT_TRUE(soon([&] { return thread.stats().chunks_refused.load() == 1; }));
   thread.stop();
@@ -71,7 +71,7 @@ TEST_F(MaintenanceThreadTest, ItAsksTheDatabaseForWhatMetricsShowWhereThatIsWant
 }
 
 TEST_F(MaintenanceThreadTest, ADatabaseWithoutTheTablesIsAFailureAndNothingElse) {
-  MaintenanceThread thread(options(), false);
+  MaintenanceThread thread(options());
   thread.start();
   EXPECT_TRUE(soon([&] { return thread.stats().failures.value() == 1; }));
   const auto before = steady_clock::now();
