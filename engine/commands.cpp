@@ -87,6 +87,7 @@ int run_command_line(int argc, char** argv) {
   add_audit_command(app, chosen);
   add_score_command(app, chosen);
   add_report_command(app, chosen);
+  add_doctor_command(app, chosen);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -46,6 +46,7 @@ void add_journal_command(CLI::App& app, const CommandChosen& chosen);
 void add_audit_command(CLI::App& app, const CommandChosen& chosen);
 void add_score_command(CLI::App& app, const CommandChosen& chosen);
 void add_report_command(CLI::App& app, const CommandChosen& chosen);
+void add_doctor_command(CLI::App& app, const CommandChosen& chosen);
 
 // The whole program behind main().
 [[nodiscard]] int run_command_line(int argc, char** argv);

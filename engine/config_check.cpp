@@ -21,6 +21,9 @@ constexpr std::uint32_t batches_per_shard_min = 2;
 constexpr std::uint32_t batches_per_shard_with_journal_min = 3;
 // Each reactor writes one segment, has the next ready, and needs room for what is still to be flushed.
 constexpr std::uint64_t segments_per_reactor_min = 3;
+// Descriptors beside the clients' connections: rings, event descriptors, listeners, logs; and per thread.
+constexpr std::uint64_t descriptors_reserved = 64;
+constexpr std::uint64_t descriptors_per_thread = 8;
 
 class Checker {
  public:
@@ -216,6 +219,11 @@ class Checker {
 ThreadCounts thread_counts(const Config& config, std::uint32_t cores) {
   return {config.reactors != 0 ? config.reactors : automatic_reactors(cores),
           config.shards != 0 ? config.shards : automatic_shards(cores)};
+}
+
+std::uint64_t descriptors_wanted(const Config& config, const ThreadCounts& threads) noexcept {
+  return std::uint64_t{threads.reactors} * config.net.connections_max + descriptors_reserved +
+         descriptors_per_thread * (threads.reactors + threads.shards);
 }
 
 bool acknowledges_from_journal(const Config& config, std::string_view ack) noexcept {

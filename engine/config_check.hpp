@@ -20,6 +20,9 @@ struct ThreadCounts {
 };
 [[nodiscard]] ThreadCounts thread_counts(const Config& config, std::uint32_t cores);
 
+// Open files that all connections the configuration allows may need.
+[[nodiscard]] std::uint64_t descriptors_wanted(const Config& config, const ThreadCounts& threads) noexcept;
+
 [[nodiscard]] PostgresOptions postgres_options(const Config& config);
 
 // Whether a listener whose key says `ack` acknowledges from the journal, and not only after the commit.

@@ -164,7 +164,7 @@ constexpr std::array keys_table{
               .help = "`migrate up` also makes the index on telemetry (device_id, timestamp DESC, temperature, pressure, flow_rate)."},
 
     ConfigKey{.name = "maintenance.enabled", .type = KeyType::boolean, .slot = WELLHEAD_SLOT(maintenance),
-              .help = "The node cares for its database beside the records: aggregates, partitions, retention ([database.md](database.md)). Off: `wellhead maintain` does it elsewhere."},
+              .help = "The node cares for its database beside the records: aggregates, partitions, retention, and metrics of it ([database.md](database.md)). Off: `wellhead maintain` does it elsewhere, but for the metrics."},
 };
 // clang-format on
 

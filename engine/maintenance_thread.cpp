@@ -19,11 +19,14 @@ constexpr seconds after_failure{15};
 constexpr int rest_factor = 9;
 constexpr seconds partitions_every{600};
 constexpr seconds retention_every{3'600};
+constexpr seconds report_every{60};
+constexpr seconds report_section_timeout{30};
 // One slice of an aggregate over a busy table; it is a bound for what hangs, not a goal.
 constexpr std::chrono::minutes statement_timeout{30};
 
 constexpr const char* partitions_task = "partitions";
 constexpr const char* retention_task = "retention";
+constexpr const char* report_task = "report";
 
 PostgresOptions with_own_limits(PostgresOptions options) {
   options.statement_timeout = statement_timeout;
@@ -35,8 +38,10 @@ PostgresOptions with_own_limits(PostgresOptions options) {
 
 }  // namespace
 
-MaintenanceThread::MaintenanceThread(PostgresOptions options)
-    : database_(with_own_limits(std::move(options)), "wellhead maintenance"), maintenance_(database_) {
+MaintenanceThread::MaintenanceThread(PostgresOptions options, bool watch)
+    : database_(with_own_limits(std::move(options)), "wellhead maintenance"),
+      maintenance_(database_),
+      watch_(watch) {
   database_.interrupt_with(&interrupted_);
 }
 
@@ -94,7 +99,25 @@ std::expected<void, std::string> MaintenanceThread::run_due(MaintenanceReport& r
   const bool retention = outcome && schedule_.due(retention_task, retention_every, now);
   if (retention) outcome = maintenance_.drop_expired(false, report);
   account(report, retention && outcome.has_value());
+  if (outcome && watch_ && schedule_.due(report_task, report_every, now)) read_report();
   return outcome;
+}
+
+// A database that does not tell of itself is cared for all the same.
+void MaintenanceThread::read_report() {
+  auto report = read_database_report(database_, ReportScope::watched, report_section_timeout);
+  std::string problem = report ? "" : report.error();
+  if (report) {
+    for (const ReportSection& section : report->sections)
+      if (problem.empty()) problem = section.problem;
+    stats_.report.set(std::move(*report));
+  }
+  if (!problem.empty()) stats_.report_failures.add(1);
+  if (problem == report_problem_) return;
+  report_problem_ = std::move(problem);
+  if (!report_problem_.empty())
+    log::warning("Metrics of the database are missing or old; records and aggregates are not concerned",
+                 {{"problem", report_problem_}});
 }
 
 void MaintenanceThread::account(const MaintenanceReport& report, bool retention_looked) {

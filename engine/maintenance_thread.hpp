@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "base/counter.hpp"
+#include "database/database_report.hpp"
 #include "database/maintenance.hpp"
 #include "database/schedule.hpp"
 #include "sink/pg_database.hpp"
@@ -28,11 +29,14 @@ struct MaintenanceStats {
   Counter postponed;                             // steps that did not get their locks
   Counter failures;                              // turns that ended in an error
   std::atomic<std::uint64_t> chunks_refused{0};  // past their time and kept, since no marker covers them
+  Counter report_failures;                       // times the database did not tell of itself
+  PublishedReport report;                        // what it told last, where that is asked for
 };
 
 class MaintenanceThread {
  public:
-  explicit MaintenanceThread(PostgresOptions options);
+  // With `watch` it also asks the database for what metrics show of it, once a minute.
+  explicit MaintenanceThread(PostgresOptions options, bool watch = false);
   ~MaintenanceThread() { stop(); }
 
   void start();
@@ -46,13 +50,16 @@ class MaintenanceThread {
   [[nodiscard]] std::expected<void, std::string> turn();
   [[nodiscard]] std::expected<void, std::string> run_due(MaintenanceReport& report);
   void account(const MaintenanceReport& report, bool retention_looked);
+  void read_report();
   void tell_problem(std::string problem);
 
   PgDatabase database_;
   Maintenance maintenance_;
   Schedule schedule_;
   MaintenanceStats stats_;
-  std::string problem_;  // told last, empty if the last turn went well
+  const bool watch_;
+  std::string report_problem_;  // told last
+  std::string problem_;         // told last, empty if the last turn went well
   std::atomic<bool> interrupted_{false};
   std::jthread thread_;
 };

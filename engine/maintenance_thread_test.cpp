@@ -60,6 +60,16 @@ TEST_F(MaintenanceThreadTest, WhatIsDueIsDoneAtTheStartAndTold) {
   EXPECT_EQ(database_->value("SELECT count(*) FROM telemetry"), "1");
 }
 
+TEST_F(MaintenanceThreadTest, ItAsksTheDatabaseForWhatMetricsShowWhereThatIsWanted) {
+  database_->create_shipped_tables();
+  MaintenanceThread thread(options(), true);
+  thread.start();
+  EXPECT_TRUE(soon([&] { return thread.stats().report.get() != nullptr; }));
+  thread.stop();
+  EXPECT_EQ(thread.stats().report_failures.value(), 0U);
+  EXPECT_EQ(thread.stats().report.get()->sections.front().layout->name, "overview");
+}
+
 TEST_F(MaintenanceThreadTest, ADatabaseWithoutTheTablesIsAFailureAndNothingElse) {
   MaintenanceThread thread(options());
   thread.start();

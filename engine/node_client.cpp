@@ -60,14 +60,22 @@ NodeClient::NodeClient(Endpoint node, milliseconds timeout) : node_(std::move(no
 
 std::expected<NodeReply, std::string> NodeClient::ingest(std::string_view target, std::string_view headers,
                                                          std::string_view body) {
+  const std::string head =
+      fmt::format("POST /v1/ingest/{} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n{}\r\n", target,
+                  format_endpoint(node_), body.size(), headers);
+  return exchange(head + std::string(body));
+}
+
+std::expected<NodeReply, std::string> NodeClient::get(std::string_view target) {
+  return exchange(fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\n\r\n", target, format_endpoint(node_)));
+}
+
+std::expected<NodeReply, std::string> NodeClient::exchange(std::string_view request) {
   const Deadline deadline = steady_clock::now() + timeout_;
   if (!fd_) {
     if (const Outcome connected = connect(deadline); !connected) return std::unexpected(connected.error());
   }
-  const std::string head =
-      fmt::format("POST /v1/ingest/{} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n{}\r\n", target,
-                  format_endpoint(node_), body.size(), headers);
-  const Outcome sent = send(head + std::string(body), deadline);
+  const Outcome sent = send(request, deadline);
   auto reply = sent ? read_reply(deadline) : std::unexpected(sent.error());
   if (!reply) fd_.reset();
   return reply;

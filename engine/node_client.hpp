@@ -1,5 +1,5 @@
-// A client of a running node's HTTP listener, for commands that send records themselves. Blocking, one
-// request at a time over one connection that is kept. One thread.
+// A client of a running node's HTTP listeners, for commands that send records themselves or ask for its
+// metrics. Blocking, one request at a time over one connection that is kept. One thread.
 #pragma once
 
 #include <chrono>
@@ -29,11 +29,14 @@ class NodeClient {
   // error is a sentence without its period. After an error nobody knows whether the node took the request.
   [[nodiscard]] std::expected<NodeReply, std::string> ingest(std::string_view target,
                                                              std::string_view headers, std::string_view body);
+  // GET {target}, of the admin listener. The error as above.
+  [[nodiscard]] std::expected<NodeReply, std::string> get(std::string_view target);
 
  private:
   using Outcome = std::expected<void, std::string>;
   using Deadline = std::chrono::steady_clock::time_point;
 
+  [[nodiscard]] std::expected<NodeReply, std::string> exchange(std::string_view request);
   [[nodiscard]] Outcome connect(Deadline deadline);
   [[nodiscard]] Outcome wait(short events, Deadline deadline) const;
   [[nodiscard]] Outcome send(std::string_view bytes, Deadline deadline);

@@ -128,7 +128,7 @@ void Pipeline::create_shards() {
                                               journal_ != nullptr ? journal_->streams().maps : StreamMaps{},
                                               &refused_));
   if (config_.sink == "postgres" && config_.maintenance)
-    maintenance_ = std::make_unique<MaintenanceThread>(postgres_options(config_));
+    maintenance_ = std::make_unique<MaintenanceThread>(postgres_options(config_), true);
 }
 
 std::unique_ptr<Committer> Pipeline::make_committer(std::uint32_t shard) {

@@ -5,8 +5,10 @@
 #include <memory>
 #include <string>
 
+#include "database/database_report.hpp"
 #include "engine/commands.hpp"
 #include "engine/config_check.hpp"
+#include "engine/database_report_print.hpp"
 #include "engine/exit_codes.hpp"
 #include "engine/quality_report.hpp"
 #include "sink/pg_database.hpp"
@@ -32,8 +34,10 @@ int fail(const std::string& sentence) {
   return exit_failed;
 }
 
-int quality(const ReportArguments& arguments) {
-  const std::optional<LoadedConfig> loaded = arguments.config.load();
+// Calls `report` with the connected database and the configuration.
+template <typename Report>
+int with_database(const ConfigFlags& config, Report report) {
+  const std::optional<LoadedConfig> loaded = config.load();
   if (!loaded) return exit_config;
   PostgresOptions options = postgres_options(loaded->config);
   options.statement_timeout = report_timeout;
@@ -43,6 +47,10 @@ int quality(const ReportArguments& arguments) {
         "There is no report: the database cannot be reached. Set database.url, WELLHEAD_DATABASE_URL or the "
         "PG… variables. It said: " +
         connected.error().message);
+  return report(database, loaded->config);
+}
+
+int quality(const ReportArguments& arguments, Database& database) {
   const auto report = read_quality_report(database, arguments.stream, arguments.hours,
                                           arguments.by == "device" ? arguments.limit : 0);
   if (!report) return fail(report.error());
@@ -50,10 +58,37 @@ int quality(const ReportArguments& arguments) {
   return exit_ok;
 }
 
+int tell_of_database(bool json, Database& database, const Config& config) {
+  const auto report = read_database_report(database, ReportScope::everything, report_timeout);
+  if (!report) return fail(report.error());
+  const NodeLag node = read_node_lag(config.admin);
+  std::cout << (json ? print_database_json(*report, node) : print_database(*report, node));
+  return exit_ok;
+}
+
+void add_database_report(CLI::App& report, const CommandChosen& chosen) {
+  CLI::App* action = report.add_subcommand(
+      "database", "Sizes, bloat, compression, indexes, what is behind, jobs, and slow statements");
+  const auto arguments = std::make_shared<ReportArguments>();
+  arguments->config.add_to(*action, false);
+  action->add_flag("--json", arguments->json, "Prints JSON");
+  action->footer(
+      "The same is in the views database_overview, database_tables, database_indexes, database_chunks, "
+      "database_aggregates, database_jobs, database_lanes, database_statements, database_retention and "
+      "database_notes. Exits 0 also where a part could not be read, and says which and why.");
+  action->callback([=] {
+    chosen([=] {
+      return with_database(arguments->config, [&](Database& database, const Config& config) {
+        return tell_of_database(arguments->json, database, config);
+      });
+    });
+  });
+}
+
 }  // namespace
 
 void add_report_command(CLI::App& app, const CommandChosen& chosen) {
-  CLI::App* command = app.add_subcommand("report", "Reports on the data in the database");
+  CLI::App* command = app.add_subcommand("report", "Reports on the database and on the data in it");
   command->require_subcommand(1);
   CLI::App* action = command->add_subcommand(
       "quality", "How complete, valid, consistent and timely the readings of the last hours are");
@@ -75,7 +110,13 @@ void add_report_command(CLI::App& app, const CommandChosen& chosen) {
       "completeness: rows with a value in every primary field; validity: the mean score; consistency: rows "
       "that "
       "are no anomaly; timeliness: rows received within 300 s; overall: 0.30, 0.30, 0.25 and 0.15 of them.");
-  action->callback([=] { chosen([=] { return quality(*arguments); }); });
+  action->callback([=] {
+    chosen([=] {
+      return with_database(arguments->config,
+                           [&](Database& database, const Config&) { return quality(*arguments, database); });
+    });
+  });
+  add_database_report(*command, chosen);
 }
 
 }  // namespace wellhead

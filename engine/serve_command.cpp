@@ -35,9 +35,6 @@ using std::chrono::steady_clock;
 
 // Past the drain time a thread may still be in a system call; past this as well, it is stuck.
 constexpr milliseconds stuck_after{10'000};
-// Descriptors beside the clients' connections: rings, event descriptors, listeners, logs; and per thread.
-constexpr std::uint64_t descriptors_reserved = 64;
-constexpr std::uint64_t descriptors_per_thread = 8;
 
 log::Level level_from(std::string_view name) {
   if (name == "debug") return log::Level::debug;
@@ -68,9 +65,7 @@ void raise_descriptor_limit(const Config& config, const ThreadCounts& threads) {
   limit.rlim_cur = limit.rlim_max;
   if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
     log::warning("The limit of open files could not be raised", {{"error", std::strerror(errno)}});
-  const std::uint64_t wanted = std::uint64_t{threads.reactors} * config.net.connections_max +
-                               descriptors_reserved +
-                               descriptors_per_thread * (threads.reactors + threads.shards);
+  const std::uint64_t wanted = descriptors_wanted(config, threads);
   if (limit.rlim_max < wanted)
     log::warning(
         "The limit of open files is below what limits.connections_max may need: connections past it will be "
