@@ -23,6 +23,34 @@ class CommunityTest : public LifecycleTest {
                     "WHERE coalesce(a.view_name, j.hypertable_name) = '{}' AND j.proc_name = '{}'",
                     key, relation, procedure));
   }
+  // 5,001 readings of three devices over 28 hours of the past.
+  void insert_readings(int days_ago) {
+    execute(fmt::format(
+        "INSERT INTO telemetry (timestamp, device_id, temperature) SELECT date_trunc('day', now(), 'UTC') - "
+        "interval '{} days' + n * interval '20 seconds', 'well-' || n % 3, n % 40 * 0.25 FROM "
+        "generate_series(0, 5000) AS n",
+        days_ago));
+  }
+  void compress(const std::string& table) {
+    execute("SELECT compress_chunk(c) FROM show_chunks('" + table + "') AS c");
+  }
+  // Computes what came late; each aggregate is then row for row what a direct query gives.
+  void refresh_and_compare() {
+    MaintenanceReport report;
+    for (const AggregateFacts& aggregate : maintenance_->aggregates()) {
+      const auto done = maintenance_->refresh(aggregate, true, report);
+      ASSERT_TRUE(done) << done.error();
+      EXPECT_TRUE(report.postponed.empty()) << testing::PrintToString(report.postponed);
+      const std::string direct = value("SELECT wellhead_aggregate_query('" + aggregate.view + "')");
+      EXPECT_NE(value("SELECT count(*) FROM " + aggregate.view), "0");
+      EXPECT_EQ(value(fmt::format(
+                    "SELECT count(*) FROM ((TABLE {0} EXCEPT ALL ({1})) UNION ALL (({1}) EXCEPT ALL TABLE "
+                    "{0})) AS d",
+                    aggregate.view, direct)),
+                "0")
+          << aggregate.view;
+    }
+  }
 };
 
 TEST_P(CommunityTest, TenWellsOverFifteenDaysAreSixteenChunksWithTheirPolicies) {
@@ -87,24 +115,86 @@ TEST_P(CommunityTest, NoPolicyOfTheServersDropsWhatWasNotArchived) {
 }
 
 TEST_P(CommunityTest, LateDataReachTheAggregatesThroughTheNode) {
+  insert_readings(5);
+  refresh_and_compare();
+  insert_readings(9);
+  refresh_and_compare();
+}
+
+TEST_P(CommunityTest, UpdatesAcrossABoundaryAndDeletionsReachTheAggregates) {
+  insert_readings(5);
+  refresh_and_compare();
   execute(
-      "INSERT INTO telemetry (timestamp, device_id, temperature) SELECT date_trunc('day', now(), 'UTC') - "
-      "interval "
-      "'5 days' + n * interval '20 seconds', 'well-' || n % 3, n % 40 * 0.25 FROM generate_series(0, 5000) "
-      "AS n");
+      "UPDATE telemetry SET timestamp = timestamp - interval '1 hour', temperature = 99 WHERE device_id = "
+      "'well-1' AND temperature < 1 AND extract(hour FROM timestamp AT TIME ZONE 'UTC') >= 1");
+  execute("DELETE FROM telemetry WHERE device_id = 'well-2' AND temperature > 5");
+  refresh_and_compare();
+}
+
+TEST_P(CommunityTest, LateDataIntoCompressedChunksReachTheAggregates) {
+  insert_readings(9);
+  const std::string before = value("SELECT count(*) || ' ' || sum(temperature) FROM telemetry");
+  compress("telemetry");
+  EXPECT_EQ(value("SELECT count(*) || ' ' || sum(temperature) FROM telemetry"), before);
+  refresh_and_compare();
+  insert_readings(9);
+  refresh_and_compare();
+}
+
+TEST_P(CommunityTest, TheServersJobsRunAsTheyAreSet) {
+  insert_readings(9);
+  execute(
+      "DO $$ DECLARE job integer; BEGIN FOR job IN SELECT job_id FROM timescaledb_information.jobs WHERE "
+      "proc_name IN ('policy_compression', 'policy_refresh_continuous_aggregate', 'policy_retention') LOOP "
+      "CALL run_job(job); END LOOP; END $$");
+  EXPECT_EQ(
+      value("SELECT bool_and(is_compressed) FROM timescaledb_information.chunks WHERE hypertable_name = "
+            "'telemetry'"),
+      "t");
+  // The window of the daily aggregate and not that of the minutes: the node computes what is late for those.
+  EXPECT_NE(value("SELECT count(*) FROM telemetry_daily"), "0");
+}
+
+TEST_P(CommunityTest, CompressedChunksGoBehindAMarkerAndNotBefore) {
+  execute("UPDATE wellhead_lifecycle SET keep = interval '2 days' WHERE table_name = 'telemetry'");
+  insert_readings(9);
+  refresh_and_compare();
+  compress("telemetry");
   MaintenanceReport report;
-  for (const AggregateFacts& aggregate : maintenance_->aggregates()) {
-    const auto done = maintenance_->refresh(aggregate, true, report);
-    ASSERT_TRUE(done) << done.error();
-    const std::string direct = value("SELECT wellhead_aggregate_query('" + aggregate.view + "')");
-    EXPECT_NE(value("SELECT count(*) FROM " + aggregate.view), "0");
-    EXPECT_EQ(value(fmt::format(
-                  "SELECT count(*) FROM ((TABLE {0} EXCEPT ALL ({1})) UNION ALL (({1}) EXCEPT ALL TABLE "
-                  "{0})) AS d",
-                  aggregate.view, direct)),
-              "0")
-        << aggregate.view;
-  }
+  ASSERT_TRUE(maintenance_->drop_expired(false, report));
+  EXPECT_EQ(report.refused(), 2U);
+  EXPECT_EQ(value("SELECT count(*) FROM telemetry"), "5001");
+  execute(
+      "INSERT INTO wellhead_archive_marker (table_name, covered_until, as_of, kind) VALUES ('telemetry', "
+      "now(), now(), 'backup')");
+  MaintenanceReport after;
+  const auto dropped = maintenance_->drop_expired(false, after);
+  ASSERT_TRUE(dropped) << dropped.error();
+  EXPECT_EQ(after.refused(), 0U);
+  EXPECT_EQ(value("SELECT count(*) FROM telemetry"), "0");
+  // What was computed of them stays, also when it is computed again.
+  const std::string kept = value("SELECT sum(sample_count) FROM telemetry_1hour");
+  EXPECT_EQ(kept, "5001");
+  MaintenanceReport ignored;
+  for (const AggregateFacts& aggregate : maintenance_->aggregates())
+    ASSERT_TRUE(maintenance_->refresh(aggregate, true, ignored));
+  EXPECT_EQ(value("SELECT sum(sample_count) FROM telemetry_1hour"), kept);
+}
+
+TEST_P(CommunityTest, CompressionTakesAtLeastFourFifthsOfTheSpace) {
+  // A day of ten devices, a reading every ten seconds: values that wander as sensors do, in steps of theirs.
+  execute(
+      "INSERT INTO telemetry (timestamp, device_id, temperature, vibration, pressure, flow_rate, "
+      "motor_current, rpm, intake_pressure, discharge_pressure) SELECT date_trunc('day', now(), 'UTC') - "
+      "interval '9 days' + n * interval '10 seconds', 'well-' || d, 60 + round(10 * sin(n / 500.0 + "
+      "d)::numeric, 1), "
+      "0.25 + 0.01 * (n * d % 5), 1200 + n % 3, 900 + (n / 7) % 5, 50, 3500, 1900, 2100 "
+      "FROM generate_series(0, 8639) AS n, generate_series(1, 10) AS d");
+  const auto size = [&] { return std::stoull(value("SELECT hypertable_size('telemetry')")); };
+  const auto before = size();
+  compress("telemetry");
+  EXPECT_LT(size() * 5, before) << before;
+  EXPECT_EQ(value("SELECT count(*) FROM telemetry"), "86400");
 }
 
 INSTANTIATE_TEST_SUITE_P(Editions, CommunityTest, testing::Values(TestedServer::as_it_is), name_of);

@@ -132,6 +132,14 @@ Maintenance::Outcome Maintenance::refresh_view(const AggregateFacts& aggregate, 
   const auto ran =
       database_.run(fmt::format("CALL refresh_continuous_aggregate({}, {}, {})", sql_literal(aggregate.view),
                                 window->front()[0].value_or("NULL"), window->front()[1].value_or("NULL")));
+  // The server's own policy, or another node, may be at the same stretch.
+  if (!ran && ran.error().sqlstate == lock_not_available) {
+    report.postponed.push_back(
+        fmt::format("Computing {} for late data is put off to the next turn: it is being computed by "
+                    "somebody else.",
+                    aggregate.view));
+    return {};
+  }
   if (!ran)
     return std::unexpected(fmt::format("Computing {} for late data failed: {}. It is tried again.",
                                        aggregate.view, describe(ran.error())));

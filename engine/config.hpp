@@ -20,6 +20,7 @@
 #include "journal/journal.hpp"
 #include "journal/ledger_stripes.hpp"
 #include "net/reactor.hpp"
+#include "sink/direct_compress.hpp"
 #include "sink/shard.hpp"
 
 namespace wellhead {
@@ -79,6 +80,8 @@ struct Config {
   JournalConfig journal;
   LedgerOptions retries;
   std::string sink = "postgres";
+  std::string direct_compress{automatic};
+  std::uint32_t direct_compress_rows_min = DirectCompressOptions::rows_per_device_min_default;
   DatabaseConfig database;
   DeadLetterConfig dead_letter;
   ScoringSwitches scoring;

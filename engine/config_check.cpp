@@ -252,6 +252,13 @@ PostgresOptions postgres_options(const Config& config) {
           .statement_timeout = config.database.statement_timeout};
 }
 
+DirectCompressOptions direct_compress_options(const Config& config) {
+  return {.use = config.direct_compress == "off"      ? DirectCompressUse::off
+                 : config.direct_compress == "always" ? DirectCompressUse::always
+                                                      : DirectCompressUse::automatic,
+          .rows_per_device_min = config.direct_compress_rows_min};
+}
+
 FlushOptions flush_options(const Config& config) {
   FlushOptions options = config.flush;
   options.flush_interval = config.database.flush_interval;

@@ -31,6 +31,7 @@ struct ThreadCounts {
 // What the keys say of the journal, with what follows from others; the catalog is left to the caller.
 [[nodiscard]] JournalOptions journal_options(const Config& config, const ThreadCounts& threads);
 
+[[nodiscard]] DirectCompressOptions direct_compress_options(const Config& config);
 [[nodiscard]] FlushOptions flush_options(const Config& config);
 
 // Batches each reactor may own.

@@ -215,6 +215,20 @@ TEST_F(ConfigTest, AcknowledgementsAndCommitsFollowTheJournalUnlessTheyAreSet) {
   EXPECT_EQ(postgres_options(set->config).synchronous_commit, "local");
 }
 
+TEST_F(ConfigTest, DirectCompressIsChosenByItselfAndCanBeTurnedOffOrAlwaysOn) {
+  const auto by_itself = direct_compress_options(load_file("")->config);
+  EXPECT_EQ(by_itself.use, DirectCompressUse::automatic);
+  EXPECT_EQ(by_itself.rows_per_device_min, 50U);
+  const auto off = load_file("[sink]\ndirect_compress = \"off\"\ndirect_compress_rows_min = 7\n");
+  ASSERT_TRUE(off);
+  EXPECT_EQ(direct_compress_options(off->config).use, DirectCompressUse::off);
+  EXPECT_EQ(direct_compress_options(off->config).rows_per_device_min, 7U);
+  const auto always = load_file("[sink]\ndirect_compress = \"always\"\n");
+  EXPECT_EQ(direct_compress_options(always->config).use, DirectCompressUse::always);
+  EXPECT_FALSE(load_file("[sink]\ndirect_compress = \"sometimes\"\n"));
+  EXPECT_FALSE(load_file("[sink]\ndirect_compress_rows_min = 0\n"));
+}
+
 TEST_F(ConfigTest, AcknowledgingFromAJournalThatIsOffIsRefused) {
   EXPECT_EQ(
       error_of("[journal]\nenabled = false\n[ndjson]\nack = \"journal\"\n"),

@@ -47,7 +47,7 @@ constexpr std::array<LimitRow, 13> limit_counters{{
     {&ReactorStats::receive_buffer_exhaustions, "receive_buffers"},
 }};
 
-constexpr std::array<CounterRow<ShardStats>, 13> shard_counters{{
+constexpr std::array<CounterRow<ShardStats>, 15> shard_counters{{
     {&ShardStats::rows_committed, "wellhead_shard_rows_committed_total", "Rows committed."},
     {&ShardStats::rows_refused, "wellhead_shard_rows_refused_total",
      "Rows the database refused for their data."},
@@ -67,6 +67,11 @@ constexpr std::array<CounterRow<ShardStats>, 13> shard_counters{{
     {&ShardStats::disconnects, "wellhead_shard_disconnects_total", "Database connections lost."},
     {&ShardStats::server_warnings, "wellhead_shard_server_warnings_total",
      "NOTICE and WARNING messages from the database; the log has their text."},
+    {&ShardStats::rows_compressed, "wellhead_shard_rows_compressed_total",
+     "Of the rows committed, those that were compressed on the way in (sink.direct_compress)."},
+    {&ShardStats::direct_compress_skipped, "wellhead_shard_direct_compress_skipped_total",
+     "Writes into a table that the database was asked to compress on the way in and did not; the log says "
+     "why."},
 }};
 
 void add_account(Exposition& exposition, const NodeView& node) {

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
+#include <thread>
 
 namespace wellhead {
 namespace {
@@ -19,6 +21,11 @@ constexpr const char* ledger_statement =
 // Multiranges; continuous aggregates with percentiles.
 constexpr int postgresql_oldest = 140'000;
 constexpr ExtensionVersion timescaledb_oldest{2, 7};
+
+constexpr std::string_view lock_not_available = "55P03";
+// For what somebody else is at; the first computation of an aggregate may take minutes.
+constexpr std::chrono::minutes lock_patience{10};
+constexpr std::chrono::milliseconds lock_pause{100};
 
 constexpr const char* create_extension = "CREATE EXTENSION IF NOT EXISTS timescaledb";
 
@@ -276,11 +283,25 @@ Migrator::Outcome Migrator::in_transaction(std::string_view sql, std::string_vie
 // One message each: several statements in one message would be one transaction.
 Migrator::Outcome Migrator::one_by_one(std::string_view sql, std::string_view ledger_statement) {
   for (const std::string& statement : split_statements(sql)) {
-    if (const auto ran = database_.run(statement); !ran) return std::unexpected(describe(ran.error()));
+    if (const auto ran = run_patiently(statement); !ran) return ran;
   }
   if (const auto recorded = database_.run(ledger_statement); !recorded)
     return std::unexpected(describe(recorded.error()));
   return {};
+}
+
+// A job of the server's own may be at the same thing: TimescaleDB refuses to compute an aggregate that its
+// policy computes at this moment, and a policy begins the moment it is made.
+Migrator::Outcome Migrator::run_patiently(const std::string& statement) {
+  const auto deadline = std::chrono::steady_clock::now() + lock_patience;
+  for (bool told = false;; told = true) {
+    const auto ran = database_.run(statement);
+    if (ran) return {};
+    const bool held = ran.error().sqlstate == lock_not_available && database_.connected();
+    if (!held || std::chrono::steady_clock::now() > deadline) return std::unexpected(describe(ran.error()));
+    if (!told) tell_("Somebody else holds what this migration needs; trying again until it is free.");
+    std::this_thread::sleep_for(lock_pause);
+  }
 }
 
 // Where this fails too, the server rolls back when the connection ends.

@@ -83,6 +83,7 @@ class Migrator {
   [[nodiscard]] Outcome apply(const Migration& migration, const std::string& edition);
   [[nodiscard]] Outcome in_transaction(std::string_view sql, std::string_view ledger_statement);
   [[nodiscard]] Outcome one_by_one(std::string_view sql, std::string_view ledger_statement);
+  [[nodiscard]] Outcome run_patiently(const std::string& statement);
   void roll_back();
   [[nodiscard]] std::expected<std::vector<const Migration*>, std::string> to_undo(
       std::span<const MigrationRecord> records, std::optional<int> to) const;

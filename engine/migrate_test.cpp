@@ -6,6 +6,7 @@
 #include <array>
 #include <future>
 #include <memory>
+#include <thread>
 
 #include "codec/quality.hpp"
 #include "codec/schema.hpp"
@@ -497,6 +498,27 @@ TEST_F(MigrateTest, StatementsOutsideOfATransactionAreRepeatedUntilTheLastIsDone
       << failed.error();
   EXPECT_EQ(value("SELECT count(*) FROM wellhead_migration"), "0");
   ASSERT_TRUE(up(Script({file("VACUUM one;\n")}).all()));
+  EXPECT_EQ(value("SELECT count(*) FROM wellhead_migration"), "1");
+}
+
+TEST_F(MigrateTest, AStatementOutsideOfATransactionWaitsForWhatSomebodyElseHolds) {
+  test_database_->execute("CREATE TABLE one (x int)");
+  const Script script({"-- transaction: none\nSET lock_timeout = '10ms';\nALTER TABLE one ADD y int;\n"});
+  const auto holder = connect();
+  ASSERT_TRUE(holder->run("BEGIN; LOCK TABLE one"));
+  const std::jthread release([&holder] {
+    std::this_thread::sleep_for(std::chrono::milliseconds{150});
+    EXPECT_TRUE(holder->run("COMMIT"));
+  });
+  const auto applied = up(script.all());
+  ASSERT_TRUE(applied) << applied.error();
+  EXPECT_EQ(value("SELECT count(*) FROM pg_attribute WHERE attrelid = 'one'::regclass AND attname = 'y'"),
+            "1");
+}
+
+TEST_F(MigrateTest, AFileOfNothingButCommentsIsApplied) {
+  const auto applied = up(Script({"-- Nothing to do here.\n"}).all());
+  ASSERT_TRUE(applied) << applied.error();
   EXPECT_EQ(value("SELECT count(*) FROM wellhead_migration"), "1");
 }
 

@@ -141,6 +141,7 @@ std::unique_ptr<Committer> Pipeline::make_committer(std::uint32_t shard) {
   setup.owner.epoch_oldest = journal_ != nullptr ? journal_->epoch_oldest() : epoch_without_journal;
   if (config_.dead_letter.per_request_max > 0) setup.dead_letter = dead_letter_table(loaded_, clock_);
   if (config_.scoring.enabled) setup.scorer = make_scorer(shard);
+  setup.direct_compress = direct_compress_options(config_);
   return make_postgres_committer(postgres_options(config_), std::move(setup));
 }
 

@@ -42,7 +42,9 @@ struct ShardStats {
   Counter synchronous_flushes;  // commits that the database cannot forget, and all before them
   Counter connects;
   Counter disconnects;
-  Counter server_warnings;  // NOTICE and WARNING from the server
+  Counter server_warnings;          // NOTICE and WARNING from the server
+  Counter rows_compressed;          // of rows_committed, those that COPY compressed at once
+  Counter direct_compress_skipped;  // COPYs that the server was asked to compress and did not
   // Of devices, by scoring.
   Counter baselines_restored;    // read from the database
   Counter baselines_unreadable;  // those found there in another format, or of other fields: learned anew

@@ -1,5 +1,6 @@
 // Rows a second of one committer into the telemetry hypertable, against psql's \copy of the same rows in the
-// same run; and the node's processor time a row, with and without scoring.
+// same run; and the node's processor time a row, with and without scoring. Where the server offers direct
+// compress, instead: rows, compressed on the way in, and the latter with the promise that they are sorted.
 //
 //   WELLHEAD_TEST_DATABASE_URL=… sink_benchmark [rows] [devices]
 //
@@ -57,14 +58,18 @@ struct Mode {
   std::string synchronous_commit;
   std::size_t rows_per_flush;
   bool scored = false;
+  DirectCompressUse compress = DirectCompressUse::off;
+  std::string settings = {};  // of the session, in addition
 };
 
 Elapsed commit_all(const std::string& connection, const Mode& mode,
                    const std::vector<std::unique_ptr<Batch>>& batches) {
   const std::atomic<bool> stopping{false};
-  PostgresOptions options{.connection = connection};
+  PostgresOptions options{.connection = connection + mode.settings};
   options.synchronous_commit = mode.synchronous_commit;
-  CommitterSetup setup{.streams = test::shipped_schemas(), .owner = {.journal_id = random_journal_id()}};
+  CommitterSetup setup{.streams = test::shipped_schemas(),
+                       .owner = {.journal_id = random_journal_id()},
+                       .direct_compress = {.use = mode.compress}};
   std::vector<StreamScores> scores(setup.streams.size());
   if (mode.scored) setup.scorer = std::make_unique<Scorer>(setup.streams, ScorerLimits{}, scores);
   const auto committer = make_postgres_committer(options, std::move(setup));
@@ -120,9 +125,42 @@ double psql_copy(const TestDatabase& database, const std::string& path) {
   return seconds_since(start);
 }
 
+// The server's own switch, with its promise: the node neither makes it nor asks for more.
+constexpr const char* client_sorted =
+    " options='-c timescaledb.enable_direct_compress_copy=on -c "
+    "timescaledb.enable_direct_compress_copy_client_sorted=on'";
+
+void run_compressed(TestDatabase& database, std::size_t rows, std::size_t devices) {
+  const auto batches = make_batches(rows, devices);
+  struct Best {
+    double rate = 0;
+    std::string size;
+  };
+  std::map<std::string, Best> best;
+  const auto measure = [&](const std::string& name, const Mode& mode) {
+    database.execute("TRUNCATE telemetry");
+    database.execute("CHECKPOINT");
+    const double rate = static_cast<double>(rows) / commit_all(database.connection(), mode, batches).seconds;
+    const auto bytes = std::stoull(database.value("SELECT hypertable_size('telemetry')"));
+    Best& of_name = best[std::to_string(mode.rows_per_flush) + " rows a flush, " + name];
+    of_name.rate = std::max(of_name.rate, rate);
+    of_name.size = std::to_string(bytes >> 20) + " MiB";
+  };
+  for (int round = 0; round < rounds; ++round)
+    for (const std::size_t flush : {10'000U, 50'000U, 200'000U}) {
+      measure("as rows", {"off", flush});
+      measure("compressed", {"off", flush, false, DirectCompressUse::always});
+      measure("compressed, client_sorted", {"off", flush, false, DirectCompressUse::off, client_sorted});
+    }
+  for (const auto& [name, of_name] : best)
+    std::cout << static_cast<long>(of_name.rate) << " rows/s, " << of_name.size << "  " << name << '\n';
+}
+
 void run(std::size_t rows, std::size_t devices) {
   TestDatabase database;
   database.create_shipped_tables();
+  if (database.value("SELECT " + std::string(direct_compress_offered)) == "t")
+    return run_compressed(database, rows, devices);
   const auto batches = make_batches(rows, devices);
   const std::string path = std::filesystem::temp_directory_path() / (database.name() + ".copy");
   std::map<std::string, double> best;

@@ -33,6 +33,7 @@ class FlushDevices {
   // Lays the devices' runs out in the order of their text.
   void lay_out(std::uint32_t device_field);
   [[nodiscard]] std::vector<Device>& devices() noexcept { return devices_; }
+  [[nodiscard]] std::size_t count() const noexcept { return devices_.size(); }
 
  private:
   struct Slot {
@@ -68,6 +69,10 @@ class Flush {
     return streams_[stream].sorted;
   }
   [[nodiscard]] std::uint32_t row_count() const noexcept { return row_count_; }
+  // Devices that the rows of a stream are of.
+  [[nodiscard]] std::size_t device_count(std::size_t stream) const noexcept {
+    return streams_[stream].devices.count();
+  }
 
   struct Place {
     std::size_t batch;  // in the order of assign()

@@ -276,6 +276,8 @@ DatabaseResult<DatabaseStep> PgDatabase::advance(DatabaseRows* rows) {
         step.command_tag = PQcmdStatus(got);
         if (rows != nullptr) read_rows(got, *rows);
         break;
+      case PGRES_EMPTY_QUERY:
+        break;  // nothing but comments
       case PGRES_COMMAND_OK: {
         step.command_tag = PQcmdStatus(got);
         const bool copied = step.command_tag.starts_with("COPY");

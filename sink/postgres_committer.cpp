@@ -66,11 +66,22 @@ PostgresCommitter::PostgresCommitter(std::unique_ptr<Database> database, Committ
       dead_letter_(std::move(setup.dead_letter)),
       notices_(shard_),
       flush_(streams_),
-      scoring_(std::move(setup.scorer), streams_, streams_in_use_) {
-  database_->on_notice([this](const DatabaseNotice& notice) {
-    if (stats_ != nullptr) stats_->server_warnings.add();
-    notices_.add(notice);
-  });
+      scoring_(std::move(setup.scorer), streams_, streams_in_use_),
+      direct_compress_(setup.direct_compress) {
+  database_->on_notice([this](const DatabaseNotice& notice) { take_notice(notice); });
+}
+
+// A table that was found fit and is not: somebody has changed it since. The next connection looks again.
+void PostgresCommitter::take_notice(const DatabaseNotice& notice) {
+  if (stats_ != nullptr) stats_->server_warnings.add();
+  notices_.add(notice);
+  if (!DirectCompress::says_skipped(notice)) return;
+  if (stats_ != nullptr) stats_->direct_compress_skipped.add();
+  log::warning(
+      "the database was asked to compress rows on their way in and stores them as rows; nothing is lost, its "
+      "policy compresses them later, and this connection does not ask again",
+      {{"shard", shard_}, {"table", streams_[bad_stream_]->config().table}, {"notice", notice.message}});
+  direct_compress_.skipped(bad_stream_);
 }
 
 void PostgresCommitter::attach(ShardStats& stats) {
@@ -82,6 +93,7 @@ void PostgresCommitter::drop_connection() {
   if (prepared_ && stats_ != nullptr) stats_->disconnects.add();
   prepared_ = false;
   chunk_guard_.forget();
+  compressed_chunk_guard_.forget();
   database_->disconnect();
 }
 
@@ -121,17 +133,29 @@ PostgresCommitter::Step PostgresCommitter::check_streams() {
   const auto failed = [](const DatabaseError& error) {
     return std::unexpected(Failure{classify_sqlstate(error.sqlstate), explain(error)});
   };
-  invalidations_.tell_of({});
   const auto found =
       check_catalog(*database_, std::span(streams_).first(streams_in_use_), scoring_.enabled());
   if (!found) return failed(found.error());
   if (!found->problems.empty())
     return std::unexpected(Failure{ErrorKind::operator_needed, joined(found->problems)});
-  if (!found->has_invalidation_log) return {};
-  // Of all streams: rows of earlier runs change aggregates as well.
-  auto told = find_aggregated_streams(*database_, streams_);
-  if (!told) return failed(told.error());
-  invalidations_.tell_of(std::move(*told));
+  if (const auto looked = look_at_tables(*found); !looked) return failed(looked.error());
+  return {};
+}
+
+// Of all streams: rows of earlier runs change aggregates as well, and are what is caught up with.
+DatabaseResult<void> PostgresCommitter::look_at_tables(const CatalogReport& catalog) {
+  invalidations_.tell_of({});
+  direct_compress_.allow({});
+  if (catalog.has_invalidation_log) {
+    auto told = find_aggregated_streams(*database_, streams_);
+    if (!told) return std::unexpected(told.error());
+    invalidations_.tell_of(std::move(*told));
+  }
+  if (catalog.has_direct_compress && direct_compress_.wanted()) {
+    auto compressible = find_compressible_streams(*database_, streams_);
+    if (!compressible) return std::unexpected(compressible.error());
+    direct_compress_.allow(std::move(*compressible));
+  }
   return {};
 }
 
@@ -226,7 +250,10 @@ DatabaseResult<void> PostgresCommitter::commit_fast(const FlushOrder& order) {
   std::size_t copies_left = 0;
   for (std::size_t stream = 0; stream < streams_.size(); ++stream) {
     if (flush_.rows(stream).empty()) continue;
-    statements += "; " + streams_[stream]->copy_statement();
+    statements += "; ";
+    statements += direct_compress_.before_copy(stream);
+    statements += streams_[stream]->copy_statement();
+    statements += direct_compress_.after_copy(stream);
     ++copies_left;
   }
   auto step = database_->run(statements + "; COMMIT");
@@ -250,6 +277,7 @@ DatabaseResult<void> PostgresCommitter::commit_fast(const FlushOrder& order) {
 
 DatabaseResult<void> PostgresCommitter::commit_salvaging(const FlushOrder& order) {
   refusals_.clear();
+  direct_compress_.withdraw();
   auto step = database_->run(opening(order) + "; " + std::string(Salvage::preparation));
   if (!step) return std::unexpected(step.error());
   if (auto taken = take_progress(*step, order); !taken) return taken;
@@ -319,7 +347,9 @@ FlushReport PostgresCommitter::commit(const FlushOrder& order, const std::atomic
   WELLHEAD_ASSERT(prepared_ && !order.moves.empty());
   database_->interrupt_with(&stopping);
   flush_.assign(order.batches);
+  direct_compress_.choose(flush_, order.batches);
   chunks_known_ = chunk_guard_.knows(flush_);
+  if (direct_compress_.any()) chunks_known_ = compressed_chunk_guard_.knows(flush_) && chunks_known_;
   invalidations_.look_at(flush_);
   bytes_ = 0;
   committing_ = false;
@@ -332,9 +362,17 @@ FlushReport PostgresCommitter::commit(const FlushOrder& order, const std::atomic
     done = commit_salvaging(order);
   }
   if (!done) return failed(done.error(), order);
+  committed();
+  return {FlushOutcome::committed, bytes_, ""};
+}
+
+void PostgresCommitter::committed() {
   scoring_.committed();
   chunk_guard_.remember();
-  return {FlushOutcome::committed, bytes_, ""};
+  if (!direct_compress_.any()) return;
+  compressed_chunk_guard_.remember();
+  for (std::size_t stream = 0; stats_ != nullptr && stream < streams_.size(); ++stream)
+    if (direct_compress_.chosen(stream)) stats_->rows_compressed.add(flush_.rows(stream).size());
 }
 
 // What the flush has taught is kept as long as it may turn out to be committed: its baselines are then in the

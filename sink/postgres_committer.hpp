@@ -24,10 +24,12 @@
 #include <string>
 #include <vector>
 
+#include "sink/catalog.hpp"
 #include "sink/chunk_guard.hpp"
 #include "sink/committer.hpp"
 #include "sink/copy_stream.hpp"
 #include "sink/database.hpp"
+#include "sink/direct_compress.hpp"
 #include "sink/flush.hpp"
 #include "sink/flush_scorer.hpp"
 #include "sink/invalidation_log.hpp"
@@ -60,6 +62,7 @@ struct CommitterSetup {
   std::string synchronous_commit = "on";  // what the sessions run with
   DeadLetterTable dead_letter = {};
   std::unique_ptr<Scorer> scorer = nullptr;  // of all streams; none: rows go as they are
+  DirectCompressOptions direct_compress = {};
 };
 
 class PostgresCommitter final : public Committer {
@@ -84,6 +87,7 @@ class PostgresCommitter final : public Committer {
 
   [[nodiscard]] Step connect();
   [[nodiscard]] Step check_streams();
+  [[nodiscard]] DatabaseResult<void> look_at_tables(const CatalogReport& catalog);
   [[nodiscard]] Step read_progress(std::span<LaneProgress> lanes);
 
   [[nodiscard]] std::string begin(const FlushOrder& order) const;
@@ -102,6 +106,8 @@ class PostgresCommitter final : public Committer {
   [[nodiscard]] FlushReport failed(const DatabaseError& error, const FlushOrder& order);
   void roll_back();
   void drop_connection();
+  void take_notice(const DatabaseNotice& notice);
+  void committed();
 
   const std::unique_ptr<Database> database_;
   const std::uint32_t shard_;
@@ -117,14 +123,17 @@ class PostgresCommitter final : public Committer {
   Flush flush_;
   FlushScorer scoring_;
   CopyStream copy_stream_;
+  DirectCompress direct_compress_;
   ChunkGuard chunk_guard_;
+  // The first compressed rows make a chunk a compressed one, for which it is locked as if it were new.
+  ChunkGuard compressed_chunk_guard_;
   bool chunks_known_ = false;
   InvalidationLog invalidations_;
   std::vector<Refusal> refusals_;
   std::uint64_t bytes_ = 0;
   bool committing_ = false;      // the COMMIT may happen without this side hearing of it
   bool foreign_writer_ = false;  // the progress is not where this node left it
-  // Where the fast way failed for its data.
+  // The one that is being sent; after a failure, where the fast way failed for its data.
   std::size_t bad_stream_ = 0;
   std::optional<std::uint64_t> bad_line_;
 };

@@ -315,7 +315,7 @@ DatabaseResult<Value> SimulatedServer::call(Effect&& effect) {
 }
 
 void SimulatedServer::end_transaction() noexcept {
-  in_transaction_ = failed_ = synchronous_here_ = false;
+  in_transaction_ = failed_ = synchronous_here_ = compressing_ = false;
   change_ = {};
 }
 
@@ -389,6 +389,9 @@ DatabaseResult<void> SimulatedServer::statement(const std::string& text) {
     return save_baselines(text);
   } else if (is("INSERT INTO wellhead_invalidation")) {
     tell_invalidations(text);
+  } else if (is("SET LOCAL timescaledb.enable_direct_compress_copy = ")) {
+    WELLHEAD_ASSERT(in_transaction_);
+    compressing_ = text.ends_with("on");
   } else if (is("SET LOCAL synchronous_commit = on")) {
     synchronous_here_ = true;
   } else {
@@ -406,6 +409,10 @@ DatabaseResult<void> SimulatedServer::copy_data(std::span<const std::byte> bytes
 
 DatabaseResult<void> SimulatedServer::finish_copy() {
   ++copies;
+  if (compressing_) compressed_copies.push_back(copy_table_);
+  if (compressing_ && skips_compression && notice_handler_)
+    notice_handler_(
+        {"WARNING", "01000", "disabling direct compress because the destination table has triggers"});
   std::vector<std::string> rows = tuples_of(copy_bytes_);
   for (std::size_t row = 0; row < rows.size() && refuses; ++row) {
     if (!refuses(copy_table_, rows[row])) continue;
@@ -425,6 +432,17 @@ DatabaseResult<DatabaseStep> SimulatedServer::copy_end() {
     if (auto done = finish_copy(); !done) return std::unexpected(fail(done.error()));
     return go_on();
   });
+}
+
+DatabaseRows SimulatedServer::compressible_streams(std::string_view query) const {
+  DatabaseRows rows;
+  for (std::size_t stream = 0; stream < schemas_.size(); ++stream) {
+    const std::string& table = schemas_[stream]->quoted_table();
+    if (std::ranges::find(compressible, table) == compressible.end()) continue;
+    WELLHEAD_ASSERT(query.find(sql_literal(table)) != std::string_view::npos);
+    rows.push_back({std::to_string(stream)});
+  }
+  return rows;
 }
 
 DatabaseRows SimulatedServer::columns_of(std::string_view query) const {
@@ -462,7 +480,8 @@ DatabaseRows SimulatedServer::columns_of(std::string_view query) const {
 DatabaseResult<DatabaseRows> SimulatedServer::query(std::string_view statements) {
   return call<DatabaseRows>([&]() -> DatabaseResult<DatabaseRows> {
     if (statements.starts_with("SELECT current_user"))
-      return DatabaseRows{{"simulated", aggregated.empty() ? "f" : "t"}};
+      return DatabaseRows{{"simulated", aggregated.empty() ? "f" : "t", compressible.empty() ? "f" : "t"}};
+    if (statements.starts_with("SELECT set_config")) return compressible_streams(statements);
     if (statements.starts_with("SELECT DISTINCT stream.number")) return aggregated_streams(statements);
     if (statements.starts_with("SELECT a.attname")) return columns_of(statements);
     if (statements.starts_with("SELECT true AND has_table_privilege")) return DatabaseRows{{"t"}};

@@ -111,9 +111,12 @@ class SimulatedServer final : public Database {
   LineHint hint = LineHint::right;  // what it says of the place of a row it refuses
   // Asked once for each call that reaches the server.
   std::function<CallFate()> fate = nullptr;
-  bool has_baselines = true;                 // the table is there
-  bool refuses_baselines = false;            // of any device, as data
-  std::vector<std::string> aggregated = {};  // tables with aggregates that the node keeps
+  bool has_baselines = true;                        // the table is there
+  bool refuses_baselines = false;                   // of any device, as data
+  std::vector<std::string> aggregated = {};         // tables with aggregates that the node keeps
+  std::vector<std::string> compressible = {};       // quoted tables whose rows COPY may compress
+  std::vector<std::string> compressed_copies = {};  // tables of COPYs that were to compress
+  bool skips_compression = false;                   // and warns of it
   int baseline_lookups = 0;
   int baseline_saves = 0;  // statements
   int calls = 0;
@@ -124,7 +127,9 @@ class SimulatedServer final : public Database {
   void break_call(int number, bool after_effect);
 
   void interrupt_with(const std::atomic<bool>*) noexcept override {}
-  void on_notice(std::function<void(const DatabaseNotice&)>) override {}
+  void on_notice(std::function<void(const DatabaseNotice&)> handler) override {
+    notice_handler_ = std::move(handler);
+  }
   DatabaseResult<void> connect() override;
   void disconnect() noexcept override;
   bool connected() const noexcept override { return connected_ && restarts_seen_ == store_->restarts(); }
@@ -142,6 +147,7 @@ class SimulatedServer final : public Database {
   DatabaseResult<DatabaseStep> go_on();
   DatabaseResult<void> statement(const std::string& text);
   DatabaseResult<void> finish_copy();
+  [[nodiscard]] DatabaseRows compressible_streams(std::string_view query) const;
   [[nodiscard]] DatabaseRows columns_of(std::string_view query) const;
   [[nodiscard]] DatabaseError broken();
   [[nodiscard]] DatabaseError fail(DatabaseError error);
@@ -167,6 +173,8 @@ class SimulatedServer final : public Database {
   bool in_transaction_ = false;
   bool failed_ = false;            // the transaction wants its ROLLBACK
   bool synchronous_here_ = false;  // in this transaction
+  bool compressing_ = false;       // likewise
+  std::function<void(const DatabaseNotice&)> notice_handler_ = nullptr;
   ServerChange change_;
   ServerChange savepoint_;
   std::vector<std::string> statements_left_;
