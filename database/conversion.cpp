@@ -173,10 +173,10 @@ Conversion::Outcome Conversion::run(std::uint64_t rows_expected) {
 DatabaseResult<std::string> Conversion::deferred_indexes() {
   const std::string next = sql_literal(conversion_sql::next_table(table_));
   const auto rows = database_.query(fmt::format(
-      "SELECT coalesce(format('ALTER TABLE %s ADD CONSTRAINT %I %s', c.conrelid::regclass, c.conname, "
-      "pg_get_constraintdef(c.oid)), replace(pg_get_indexdef(x.indexrelid), ' ON ONLY ', ' ON ')), "
-      "coalesce(format('ALTER TABLE %s DROP CONSTRAINT %I', c.conrelid::regclass, c.conname), "
-      "format('DROP INDEX %s', x.indexrelid::regclass)) FROM pg_index x LEFT JOIN pg_constraint c ON c.conindid = "
+      "SELECT CASE WHEN c.oid IS NULL THEN replace(pg_get_indexdef(x.indexrelid), ' ON ONLY ', ' ON ') ELSE "
+      "format('ALTER TABLE %s ADD CONSTRAINT %s %s', c.conrelid::regclass, quote_ident(c.conname), "
+      "pg_get_constraintdef(c.oid)) END, CASE WHEN c.oid IS NULL THEN format('DROP INDEX %s', x.indexrelid::regclass) "
+      "ELSE format('ALTER TABLE %s DROP CONSTRAINT %s', c.conrelid::regclass, quote_ident(c.conname)) END FROM pg_index x LEFT JOIN pg_constraint c ON c.conindid = "
       "x.indexrelid AND c.contype IN ('p', 'u') WHERE x.indrelid = {}::regclass ORDER BY c.conname NULLS LAST, 1",
       next));
   if (!rows) return std::unexpected(rows.error());
