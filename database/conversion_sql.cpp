@@ -390,7 +390,15 @@ std::string finish(const ConversionTable& table, const std::vector<std::string>&
   std::string text = stop_noting(table, old_table(table)) + fmt::format("DROP TABLE {}; ", before_table(table));
   for (const std::string& column : dropped)
     text += fmt::format("ALTER TABLE {} DROP COLUMN {}; ", old_table(table), sql_identifier(column));
-  return text;
+  // Another table may be on its way.
+  return text + R"sql(
+DO $wellhead$
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_class WHERE relnamespace = to_regnamespace('wellhead_next')) THEN
+    DROP SCHEMA IF EXISTS wellhead_next;
+  END IF;
+END
+$wellhead$;)sql";
 }
 
 }  // namespace conversion_sql
