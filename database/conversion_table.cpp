@@ -39,6 +39,7 @@ SELECT a.attname FROM pg_index x, unnest(x.indkey::int2[]) WITH ORDINALITY AS k 
 JOIN pg_attribute a ON a.attnum = k.number AND a.attrelid = {0}::regclass
 WHERE x.indrelid = {0}::regclass AND x.indisprimary ORDER BY k.place)sql";
 
+// A time without a zone would be taken for one in the session's, so it is left to the operator to say in which it was.
 // {0} the old table, {1} the new one, {2} the one that has the name: a sequence belongs to it after the swap.
 constexpr const char* columns_question = R"sql(
 WITH old AS (SELECT a.*, pg_get_expr(d.adbin, d.adrelid) AS expression FROM pg_attribute a
@@ -53,7 +54,7 @@ SELECT coalesce(n.attname, o.attname), coalesce(format_type(o.atttypid, o.atttyp
   o.attgenerated IS NOT NULL AND o.attgenerated <> '',
   n.attname IS NULL OR o.attname IS NULL OR o.atttypid = n.atttypid
     OR EXISTS (SELECT FROM pg_cast t WHERE t.castsource = o.atttypid AND t.casttarget = n.atttypid
-               AND (t.castcontext = 'i' OR t.castcontext = 'a' AND n.atttypid IN ('float4'::regtype, 'jsonb'::regtype))),
+               AND (t.castcontext = 'i' AND n.atttypid <> 'timestamptz'::regtype OR t.castcontext = 'a' AND n.atttypid IN ('float4'::regtype, 'jsonb'::regtype))),
   coalesce(o.attidentity <> '', false), coalesce(pg_get_serial_sequence({0}, o.attname), pg_get_serial_sequence({2}, o.attname))
 FROM old o FULL JOIN new n ON n.attname = o.attname ORDER BY n.attnum NULLS LAST, o.attnum)sql";
 
@@ -263,7 +264,7 @@ bool wants_value(const ConversionColumn& column) {
 
 // Counts what does not fit, a column of the answer for each: required ones, checks, times without end.
 std::string fitting_question(const ConversionTable& table) {
-  const std::string time = sql_identifier(table.time_column);
+  const std::string time = "t." + sql_identifier(table.time_column);
   std::string counts = fmt::format("count(*) FILTER (WHERE NOT isfinite({}))", time);
   for (const ConversionColumn& column : table.columns)
     if (wants_value(column)) counts += fmt::format(", count(*) FILTER (WHERE {} IS NULL)", sql_identifier(column.name));

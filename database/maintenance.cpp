@@ -141,11 +141,16 @@ Maintenance::Outcome Maintenance::refresh_view(const AggregateFacts& aggregate, 
 }
 
 Maintenance::Outcome Maintenance::make_partitions(MaintenanceReport& report) {
-  if (server_.edition != Edition::plain) return {};
+  const bool chunks = server_.edition != Edition::plain;
   for (const std::string& table : tables_) {
+    // Nobody but this one writes to aggregates, and the server's own are none of the node's.
+    const bool computed = std::ranges::find(aggregates_, table, &AggregateFacts::view) != aggregates_.end();
+    if (chunks && computed) continue;
     const auto rows =
-        step(fmt::format("SELECT part, rows_moved FROM wellhead_make_partitions({})", sql_literal(table)),
-             "Making partitions of " + table, report);
+        chunks ? step(fmt::format("SELECT chunk, 0 FROM wellhead_make_chunks({})", sql_literal(table)),
+                      "Making chunks of " + table, report)
+               : step(fmt::format("SELECT part, rows_moved FROM wellhead_make_partitions({})", sql_literal(table)),
+                      "Making partitions of " + table, report);
     if (!rows) return std::unexpected(rows.error());
     for (const DatabaseRow& row : *rows)
       report.partitions.push_back({table, row[0].value_or(""), number(row[1])});

@@ -191,11 +191,13 @@ DatabaseResult<CatalogReport> check_catalog(Database& database, std::span<const 
                                             bool scored) {
   auto known =
       database.query("SELECT current_user, to_regclass(" + sql_literal(invalidation_table) +
-                     ") IS NOT NULL AND to_regclass(" + sql_literal(aggregates_table) + ") IS NOT NULL");
+                     ") IS NOT NULL AND to_regclass(" + sql_literal(aggregates_table) +
+                     ") IS NOT NULL, to_regclass('_timescaledb_catalog.dimension_slice') IS NOT NULL");
   if (!known) return std::unexpected(known.error());
   const DatabaseRow row = one_row(std::move(*known));
   const std::string role_name = row[0].value_or("");
-  CatalogReport report{.problems = {}, .has_invalidation_log = is_true(row[1])};
+  CatalogReport report{.problems = {}, .has_invalidation_log = is_true(row[1]),
+                       .has_chunks = is_true(row[2])};
   for (const SchemaPointer& schema : streams) {
     const auto columns = columns_of(database, schema->quoted_table());
     if (!columns) return std::unexpected(columns.error());

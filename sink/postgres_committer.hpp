@@ -119,6 +119,7 @@ class PostgresCommitter final : public Committer {
   CopyStream copy_stream_;
   ChunkGuard chunk_guard_;
   bool chunks_known_ = false;
+  bool has_chunks_ = false;  // the server has TimescaleDB
   InvalidationLog invalidations_;
   std::vector<Refusal> refusals_;
   std::uint64_t bytes_ = 0;

@@ -462,7 +462,7 @@ DatabaseRows SimulatedServer::columns_of(std::string_view query) const {
 DatabaseResult<DatabaseRows> SimulatedServer::query(std::string_view statements) {
   return call<DatabaseRows>([&]() -> DatabaseResult<DatabaseRows> {
     if (statements.starts_with("SELECT current_user"))
-      return DatabaseRows{{"simulated", aggregated.empty() ? "f" : "t"}};
+      return DatabaseRows{{"simulated", aggregated.empty() ? "f" : "t", "t"}};
     if (statements.starts_with("SELECT DISTINCT stream.number")) return aggregated_streams(statements);
     if (statements.starts_with("SELECT a.attname")) return columns_of(statements);
     if (statements.starts_with("SELECT true AND has_table_privilege")) return DatabaseRows{{"t"}};
