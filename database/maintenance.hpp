@@ -44,7 +44,7 @@ struct ChunkReport {
 
 struct PartitionReport {
   std::string table;
-  std::string partition;
+  std::string partition;         // or chunk, with TimescaleDB
   std::uint64_t rows_moved = 0;  // from the default partition
 };
 
@@ -73,6 +73,7 @@ class Maintenance {
   using Outcome = std::expected<void, std::string>;
   // Whether buckets in the aggregate's window or, with `late`, also those before it are computed.
   [[nodiscard]] Outcome refresh(const AggregateFacts& aggregate, bool late, MaintenanceReport& report);
+  // Ahead of time: partitions, or chunks where TimescaleDB would leave making them to the writers.
   [[nodiscard]] Outcome make_partitions(MaintenanceReport& report);
   // With `force`, also what no marker covers; that is logged in wellhead_retention_log.
   [[nodiscard]] Outcome drop_expired(bool force, MaintenanceReport& report);

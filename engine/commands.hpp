@@ -39,6 +39,8 @@ class ConfigFlags {
 using CommandChosen = std::function<void(std::function<int()>)>;
 void add_serve_command(CLI::App& app, const CommandChosen& chosen);
 void add_migrate_command(CLI::App& app, const CommandChosen& chosen);
+// Beneath `migrate`.
+void add_convert_command(CLI::App& app, const CommandChosen& chosen);
 void add_maintain_command(CLI::App& app, const CommandChosen& chosen);
 void add_check_command(CLI::App& app, const CommandChosen& chosen);
 void add_dead_letter_command(CLI::App& app, const CommandChosen& chosen);

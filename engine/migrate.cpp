@@ -10,9 +10,6 @@
 namespace wellhead {
 namespace {
 
-// The letters "wellhead" as a number: the key of the advisory lock, the same in every version.
-constexpr std::int64_t lock_key = 0x77656c6c68656164;
-
 constexpr const char* ledger_statement =
     "CREATE TABLE IF NOT EXISTS wellhead_migration ("
     "version integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, "
@@ -26,6 +23,7 @@ constexpr std::string_view lock_not_available = "55P03";
 // For what somebody else is at; the first computation of an aggregate may take minutes.
 constexpr std::chrono::minutes lock_patience{10};
 constexpr std::chrono::milliseconds lock_pause{100};
+constexpr int lock_attempts = 60;
 
 constexpr const char* create_extension = "CREATE EXTENSION IF NOT EXISTS timescaledb";
 
@@ -43,6 +41,11 @@ MigrationState state_of(const Migration& migration, const std::set<std::string>&
   if (!migration.edition.holds(server)) return MigrationState::elsewhere;
   const bool wanted = migration.option.empty() || options.contains(migration.option);
   return wanted ? MigrationState::pending : MigrationState::optional;
+}
+
+std::optional<DatabaseError> run_in_new_transaction(Database& database, std::string_view statements) {
+  auto ran = database.run(fmt::format("BEGIN; {}", statements));
+  return ran ? std::nullopt : std::optional(std::move(ran.error()));
 }
 
 }  // namespace
@@ -70,20 +73,26 @@ Migrator::Migrator(Database& database, std::span<const Migration> migrations, st
     : database_(database), migrations_(migrations), options_(std::move(options)), tell_(std::move(tell)) {}
 
 std::expected<MigrationReport, std::string> Migrator::up() {
+  return run_up(false);
+}
+
+std::expected<MigrationReport, std::string> Migrator::up_beside() {
+  return run_up(true);
+}
+
+std::expected<MigrationReport, std::string> Migrator::run_up(bool beside) {
   if (const Outcome locked = lock(); !locked) return std::unexpected(locked.error());
   if (const Outcome fits = refuse_old_server(); !fits) return std::unexpected(fits.error());
   if (const Outcome created = ensure_extension(); !created) return std::unexpected(created.error());
-  if (const auto ledger = database_.run(ledger_statement); !ledger)
-    return std::unexpected(
-        fmt::format("The table wellhead_migration, which records what was applied, cannot be made: {}. "
-                    "Nothing was changed; the "
-                    "role needs the right to create tables.",
-                    describe(ledger.error())));
   const auto current = server();
   if (!current) return std::unexpected(current.error());
   const auto before = records(*current);
   if (!before) return std::unexpected(before.error());
   if (const Outcome safe = refuse_unsafe(*before); !safe) return std::unexpected(safe.error());
+  auto bypassed = tables_beside(*before, beside);
+  if (!bypassed) return std::unexpected(bypassed.error());
+  beside_ = std::move(*bypassed);
+  if (const Outcome ledger = ensure_ledger(); !ledger) return std::unexpected(ledger.error());
 
   int applied = 0;
   for (const Migration& migration : migrations_) {
@@ -99,6 +108,15 @@ std::expected<MigrationReport, std::string> Migrator::up() {
   return report;
 }
 
+Migrator::Outcome Migrator::ensure_ledger() {
+  const auto ledger = database_.run(ledger_statement);
+  if (ledger) return {};
+  return std::unexpected(
+      fmt::format("The table wellhead_migration, which records what was applied, cannot be made: {}. Nothing "
+                  "was changed; the role needs the right to create tables.",
+                  describe(ledger.error())));
+}
+
 std::expected<MigrationReport, std::string> Migrator::status() {
   const auto current = server();
   if (!current) return std::unexpected(current.error());
@@ -110,13 +128,13 @@ std::expected<MigrationReport, std::string> Migrator::status() {
 }
 
 Migrator::Outcome Migrator::lock() {
-  const auto tried = database_.query(fmt::format("SELECT pg_try_advisory_lock({})", lock_key));
+  const auto tried = database_.query(fmt::format("SELECT pg_try_advisory_lock({})", migration_lock_key));
   if (!tried)
     return std::unexpected("The migration lock cannot be taken: " + describe(tried.error()) +
                            ". Nothing was changed.");
   if (first_value(*tried) == "t") return {};
   tell_("Another runner is migrating this database; waiting until it is done.");
-  if (const auto waited = database_.query(fmt::format("SELECT pg_advisory_lock({})", lock_key)); !waited)
+  if (const auto waited = database_.query(fmt::format("SELECT pg_advisory_lock({})", migration_lock_key)); !waited)
     return std::unexpected("Waiting for the other runner failed: " + describe(waited.error()) +
                            ". Nothing was changed.");
   return {};
@@ -125,7 +143,7 @@ Migrator::Outcome Migrator::lock() {
 void Migrator::unlock() {
   // The lock goes with the session in any case; giving it back at once lets a waiting runner look sooner.
   [[maybe_unused]] const auto unlocked =
-      database_.query(fmt::format("SELECT pg_advisory_unlock({})", lock_key));
+      database_.query(fmt::format("SELECT pg_advisory_unlock({})", migration_lock_key));
 }
 
 Migrator::Outcome Migrator::refuse_old_server() {
@@ -270,7 +288,10 @@ Migrator::Outcome Migrator::apply(const Migration& migration, const std::string&
 }
 
 Migrator::Outcome Migrator::in_transaction(std::string_view sql, std::string_view ledger_statement) {
-  for (const std::string_view statements : {std::string_view("BEGIN"), sql, ledger_statement}) {
+  const std::string aside = set_aside();
+  const std::string back = put_back();
+  if (const Outcome begun = begin(aside); !begun) return begun;
+  for (const std::string_view statements : {sql, std::string_view(back), ledger_statement}) {
     if (const auto ran = database_.run(statements); !ran) return std::unexpected(describe(ran.error()));
     if (!database_.in_transaction())
       return std::unexpected("it ended its own transaction, which a migration must not");
@@ -278,6 +299,18 @@ Migrator::Outcome Migrator::in_transaction(std::string_view sql, std::string_vie
   if (const auto committed = database_.run("COMMIT"); !committed)
     return std::unexpected(describe(committed.error()));
   return {};
+}
+
+// Begins a transaction with these statements, which may need locks that others hold: again, until they are had.
+Migrator::Outcome Migrator::begin(std::string_view statements) {
+  std::optional<DatabaseError> refused;
+  for (int attempt = 0; attempt < lock_attempts; ++attempt) {
+    refused = run_in_new_transaction(database_, statements);
+    if (!refused) return {};
+    roll_back();
+    if (refused->sqlstate != lock_not_available) break;
+  }
+  return std::unexpected(describe(*refused));
 }
 
 // One message each: several statements in one message would be one transaction.

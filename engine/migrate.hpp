@@ -6,6 +6,7 @@
 // something died before that: such statements may be repeated.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <expected>
 #include <functional>
@@ -21,6 +22,9 @@
 #include "sink/database.hpp"
 
 namespace wellhead {
+
+// The letters "wellhead" as a number: the key of the advisory lock, the same in every version.
+inline constexpr std::int64_t migration_lock_key = 0x77656c6c68656164;
 
 enum class MigrationState : std::uint8_t {
   applied,
@@ -55,6 +59,9 @@ class Migrator {
 
   // The errors are sentences. REQUIRES a connected database.
   [[nodiscard]] std::expected<MigrationReport, std::string> up();
+  // The same, and where a plain table of a name that migrations make is there already, makes theirs beside it,
+  // in the schema wellhead_next: the table itself is left as it is, and who uses it waits for moments only.
+  [[nodiscard]] std::expected<MigrationReport, std::string> up_beside();
   // Changes nothing.
   [[nodiscard]] std::expected<MigrationReport, std::string> status();
   // The SQL that up() would run, as a script with a comment before each file. Changes nothing.
@@ -66,9 +73,16 @@ class Migrator {
   // Changes nothing: what is to be compared with is made in a schema of its own and rolled back.
   [[nodiscard]] std::expected<std::vector<std::string>, std::string> verify();
 
- private:
   using Outcome = std::expected<void, std::string>;
+  // Calls `look` while everything the migrations give lies in the schema of this name, which comes first in the
+  // search path, and rolls it all back. Changes nothing.
+  static constexpr const char* scratch_schema = "wellhead_verify";
+  [[nodiscard]] Outcome in_scratch(const std::function<Outcome()>& look);
+  // Takes the lock of the session that keeps other runners out; false where another has it after `patience`.
+  [[nodiscard]] std::expected<bool, std::string> try_lock(std::chrono::milliseconds patience);
 
+ private:
+  [[nodiscard]] std::expected<MigrationReport, std::string> run_up(bool beside);
   [[nodiscard]] Outcome lock();
   void unlock();
   [[nodiscard]] Outcome refuse_old_server();
@@ -80,13 +94,34 @@ class Migrator {
   [[nodiscard]] std::expected<DatabaseRows, std::string> applied_rows();
   [[nodiscard]] Outcome refuse_unsafe(std::span<const MigrationRecord> records) const;
   [[nodiscard]] const Migration* find(int version) const;
+  // What is there under a name that a migration yet to be applied makes.
+  struct InTheWay {
+    std::string name;
+    std::string kind;  // "table", "view", …
+    bool convertible = false;
+  };
+  [[nodiscard]] std::expected<std::vector<InTheWay>, std::string> relations_in_the_way(
+      std::span<const MigrationRecord> records);
+  // Where all of them may be bypassed, which tables are; else a sentence.
+  [[nodiscard]] std::expected<std::vector<std::string>, std::string> tables_beside(
+      std::span<const MigrationRecord> records, bool beside);
+  [[nodiscard]] std::expected<DatabaseRows, std::string> conversions_under_way();
+  [[nodiscard]] Outcome enter_scratch(std::span<const Migration* const> wanted);
+  [[nodiscard]] std::vector<const Migration*> wanted(std::span<const MigrationRecord> records) const;
+  [[nodiscard]] Outcome ensure_ledger();
   [[nodiscard]] Outcome apply(const Migration& migration, const std::string& edition);
   [[nodiscard]] Outcome in_transaction(std::string_view sql, std::string_view ledger_statement);
+  [[nodiscard]] Outcome begin(std::string_view statements);
+  // Takes the tables that are in the way out of it, within a transaction, and brings theirs there; and back.
+  [[nodiscard]] std::string set_aside() const;
+  [[nodiscard]] std::string put_back() const;
   [[nodiscard]] Outcome one_by_one(std::string_view sql, std::string_view ledger_statement);
   [[nodiscard]] Outcome run_patiently(const std::string& statement);
   void roll_back();
   [[nodiscard]] std::expected<std::vector<const Migration*>, std::string> to_undo(
       std::span<const MigrationRecord> records, std::optional<int> to) const;
+  // Going down would undo what a conversion builds on, and take for its table what is somebody else's.
+  [[nodiscard]] Outcome refuse_conversions();
   [[nodiscard]] Outcome refuse_loss(std::span<const Migration* const> undone);
   [[nodiscard]] Outcome undo(const Migration& migration);
   [[nodiscard]] std::expected<std::vector<std::string>, std::string> compare(
@@ -96,6 +131,7 @@ class Migrator {
   std::span<const Migration> migrations_;
   std::set<std::string> options_;
   std::function<void(std::string_view)> tell_;
+  std::vector<std::string> beside_;  // tables whose namesakes are made beside them
 };
 
 // The report as a table with a line for each migration.

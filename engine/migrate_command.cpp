@@ -135,6 +135,7 @@ void add_migrate_command(CLI::App& app, const CommandChosen& chosen) {
     action->callback(
         [=, chosen_action = text.action] { chosen([=] { return migrate(*arguments, chosen_action); }); });
   }
+  add_convert_command(*command, chosen);
 }
 
 }  // namespace wellhead

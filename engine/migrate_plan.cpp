@@ -47,6 +47,7 @@ std::expected<MigrationReport, std::string> Migrator::down(std::optional<int> to
   if (!current) return std::unexpected(current.error());
   const auto before = records(*current);
   if (!before) return std::unexpected(before.error());
+  if (const Outcome settled = refuse_conversions(); !settled) return std::unexpected(settled.error());
   const auto undone = to_undo(*before, to);
   if (!undone) return std::unexpected(undone.error());
   if (!data_loss) {

@@ -13,7 +13,7 @@ namespace wellhead {
 namespace {
 
 // The extension's functions are found where it was installed.
-constexpr const char* enter_scratch =
+constexpr const char* enter_scratch_statements =
     "BEGIN; SET LOCAL lock_timeout = '10s'; SET LOCAL client_min_messages = warning; "
     "CREATE SCHEMA wellhead_verify; "
     "SELECT set_config('search_path', concat_ws(', ', 'wellhead_verify', (SELECT quote_ident(n.nspname) "
@@ -27,6 +27,19 @@ std::string sentence(const DatabaseError& error) {
       describe(error));
 }
 
+// Columns of converted tables that were there before, or have a default from then: nobody's mistake.
+DatabaseResult<std::vector<SnapshotKey>> kept_columns(Database& database) {
+  std::vector<SnapshotKey> kept;
+  const auto exists = database.query("SELECT to_regclass('wellhead_conversion') IS NOT NULL");
+  if (!exists) return std::unexpected(exists.error());
+  if (exists->front().front() != "t") return kept;
+  const auto rows = database.query(
+      "SELECT table_name, unnest(kept_columns) FROM wellhead_conversion WHERE state IN ('swapped', 'finished')");
+  if (!rows) return std::unexpected(rows.error());
+  for (const DatabaseRow& row : *rows) kept.push_back({row[0].value_or(""), "column", row[1].value_or("")});
+  return kept;
+}
+
 }  // namespace
 
 std::expected<std::vector<std::string>, std::string> Migrator::verify() {
@@ -35,9 +48,7 @@ std::expected<std::vector<std::string>, std::string> Migrator::verify() {
   const auto all = records(*current);
   if (!all) return std::unexpected(all.error());
   std::vector<std::string> differences;
-  std::vector<const Migration*> wanted;
   for (const MigrationRecord& record : *all) {
-    const Migration* migration = find(record.version);
     const std::string name = fmt::format("{:04}_{}", record.version, record.name);
     if (record.state == MigrationState::edited)
       differences.push_back(
@@ -46,22 +57,32 @@ std::expected<std::vector<std::string>, std::string> Migrator::verify() {
       differences.push_back(fmt::format("The migration {} was applied by a newer wellhead.", name));
     if (record.state == MigrationState::pending)
       differences.push_back(fmt::format("The migration {} is not applied.", name));
-    const bool counts = record.state == MigrationState::applied || record.state == MigrationState::pending ||
-                        record.state == MigrationState::edited;
-    if (counts && migration != nullptr && migration->transactional) wanted.push_back(migration);
   }
-  auto found = compare(wanted);
+  const auto conversions = conversions_under_way();
+  if (!conversions) return std::unexpected(conversions.error());
+  for (const DatabaseRow& row : *conversions)
+    differences.push_back(fmt::format("The table {} is being converted: {}.", row[0].value_or(""),
+                                      row[1].value_or("")));
+  auto found = compare(wanted(*all));
   roll_back();
   if (!found) return std::unexpected(found.error());
   differences.insert(differences.end(), found->begin(), found->end());
   return differences;
 }
 
-std::expected<std::vector<std::string>, std::string> Migrator::compare(
-    std::span<const Migration* const> wanted) {
-  auto live = take_snapshot(database_);
-  if (!live) return std::unexpected(sentence(live.error()));
-  if (const auto entered = database_.query(enter_scratch); !entered)
+std::vector<const Migration*> Migrator::wanted(std::span<const MigrationRecord> records) const {
+  std::vector<const Migration*> wanted;
+  for (const MigrationRecord& record : records) {
+    const Migration* migration = find(record.version);
+    const bool counts = record.state == MigrationState::applied || record.state == MigrationState::pending ||
+                        record.state == MigrationState::edited;
+    if (counts && migration != nullptr && migration->transactional) wanted.push_back(migration);
+  }
+  return wanted;
+}
+
+Migrator::Outcome Migrator::enter_scratch(std::span<const Migration* const> wanted) {
+  if (const auto entered = database_.query(enter_scratch_statements); !entered)
     return std::unexpected(sentence(entered.error()));
   for (const Migration* migration : wanted) {
     if (const auto ran = database_.run(migration->sql); !ran)
@@ -69,8 +90,33 @@ std::expected<std::vector<std::string>, std::string> Migrator::compare(
           fmt::format("The migration {:04}_{} does not run by itself: {}. Nothing was changed.",
                       migration->version, migration->name, describe(ran.error())));
   }
+  return {};
+}
+
+Migrator::Outcome Migrator::in_scratch(const std::function<Outcome()>& look) {
+  const auto current = server();
+  if (!current) return std::unexpected(current.error());
+  const auto all = records(*current);
+  if (!all) return std::unexpected(all.error());
+  Outcome done = enter_scratch(wanted(*all));
+  if (done) done = look();
+  roll_back();
+  return done;
+}
+
+std::expected<std::vector<std::string>, std::string> Migrator::compare(
+    std::span<const Migration* const> wanted) {
+  auto live = take_snapshot(database_);
+  if (!live) return std::unexpected(sentence(live.error()));
+  const auto kept = kept_columns(database_);
+  if (!kept) return std::unexpected(sentence(kept.error()));
+  if (const Outcome entered = enter_scratch(wanted); !entered) return std::unexpected(entered.error());
   auto expected = take_snapshot(database_);
   if (!expected) return std::unexpected(sentence(expected.error()));
+  for (const SnapshotKey& column : *kept) {
+    expected->erase(column);
+    live->erase(column);
+  }
   return differences_between(*expected, *live);
 }
 

@@ -190,14 +190,18 @@ DatabaseResult<void> check_invalidation_log(Database& database, std::span<const 
 
 DatabaseResult<CatalogReport> check_catalog(Database& database, std::span<const SchemaPointer> streams,
                                             bool scored) {
-  auto known = database.query("SELECT current_user, to_regclass(" + sql_literal(invalidation_table) +
-                              ") IS NOT NULL AND to_regclass(" + sql_literal(aggregates_table) +
-                              ") IS NOT NULL, " + std::string(direct_compress_offered));
+  auto known =
+      database.query("SELECT current_user, to_regclass(" + sql_literal(invalidation_table) +
+                     ") IS NOT NULL AND to_regclass(" + sql_literal(aggregates_table) + ") IS NOT NULL, " +
+                     "to_regclass('_timescaledb_catalog.dimension_slice') IS NOT NULL, " +
+                     std::string(direct_compress_offered));
   if (!known) return std::unexpected(known.error());
   const DatabaseRow row = one_row(std::move(*known));
   const std::string role_name = row[0].value_or("");
-  CatalogReport report{
-      .problems = {}, .has_invalidation_log = is_true(row[1]), .has_direct_compress = is_true(row[2])};
+  CatalogReport report{.problems = {},
+                       .has_invalidation_log = is_true(row[1]),
+                       .has_chunks = is_true(row[2]),
+                       .has_direct_compress = is_true(row[3])};
   for (const SchemaPointer& schema : streams) {
     const auto columns = columns_of(database, schema->quoted_table());
     if (!columns) return std::unexpected(columns.error());

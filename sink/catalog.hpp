@@ -15,6 +15,7 @@ struct CatalogReport {
   // There is a log of what the node's own aggregates have yet to compute. Who writes to their sources tells
   // it.
   bool has_invalidation_log = false;
+  bool has_chunks = false;  // of TimescaleDB's, which a row may create
   // The server can compress what COPY writes; of which tables, find_compressible_streams() tells.
   bool has_direct_compress = false;
 };

@@ -4,14 +4,20 @@
 // (Four shards, two hypertables with a foreign key to one table, 25 new days: 40 deadlocks without the guard,
 // none with it.)
 //
+// Chunks are made ahead of time by the care of the database, so a stretch that is new to the connection
+// mostly has its chunk: the statement looks, and waits for nobody then.
+//
 // Chunks are longer than a stretch or the worst is an unneeded lock once per stretch; where they are shorter,
 // or were dropped meanwhile, the deadlock is found by the server and the flush is tried again.
 #pragma once
 
 #include <cstdint>
+#include <span>
+#include <string>
 #include <unordered_set>
 #include <vector>
 
+#include "codec/schema.hpp"
 #include "sink/flush.hpp"
 
 namespace wellhead {
@@ -20,6 +26,10 @@ class ChunkGuard {
  public:
   // Whether every row lies in a stretch known from an earlier flush.
   [[nodiscard]] bool knows(const Flush& flush);
+  // A statement that takes the lock, to the end of the transaction, where a row of the flush last asked about
+  // may create a chunk; with a semicolon, and empty where every row's stretch is known. REQUIRES a server
+  // with TimescaleDB; without it no writer creates anything.
+  [[nodiscard]] std::string lock_statement(std::span<const SchemaPointer> streams) const;
   // The flush last asked about has committed.
   void remember();
   void forget() noexcept { known_.clear(); }

@@ -107,5 +107,29 @@ TEST(ChunkGuardTest, knows_only_the_hours_of_flushes_that_committed) {
   EXPECT_FALSE(ask({test::base_time_us}));
 }
 
+TEST(ChunkGuardTest, asks_for_the_lock_only_where_a_stretch_it_does_not_know_has_no_chunk) {
+  Flush flush(test::shipped_schemas());
+  ChunkGuard guard;
+  const auto statement_for = [&](std::int64_t first_us, std::int64_t count) {
+    auto batch = test::make_batch();
+    for (std::int64_t hour = 0; hour < count; ++hour)
+      test::add_telemetry(*batch, "well-1", first_us + hour * 3'600'000'000, 1);
+    Batch* const batches[] = {batch.get()};
+    flush.assign(batches);
+    return guard.knows(flush) ? std::string() : guard.lock_statement(test::shipped_schemas());
+  };
+  const std::string statement = statement_for(test::base_time_us, 1);
+  EXPECT_TRUE(statement.starts_with("SELECT pg_advisory_xact_lock(2003135596, 1) WHERE EXISTS")) << statement;
+  // 2026-01-01 as chunks count, in microseconds since 1970.
+  EXPECT_NE(statement.find("('\"telemetry\"', 1767225600000000, 1767229200000000)"), std::string::npos)
+      << statement;
+  guard.remember();
+  EXPECT_EQ(statement_for(test::base_time_us, 1), "");
+  EXPECT_NE(statement_for(-1, 1).find(", 946681200000000, 946684800000000)"), std::string::npos);
+  EXPECT_EQ(statement_for(test::base_time_us + 1'000 * 3'600'000'000, 300),
+            "SELECT pg_advisory_xact_lock(2003135596, 1); ")
+      << "so many are taken for new without a look";
+}
+
 }  // namespace
 }  // namespace wellhead

@@ -11,7 +11,6 @@ namespace wellhead {
 namespace {
 
 // One lock for all nodes of a database: "well" as a number, and what it is for.
-constexpr std::string_view chunk_lock = "SELECT pg_advisory_xact_lock(2003135596, 1); ";
 
 // How long a new connection waits for the end of an old one's transaction before it says so and tries again.
 constexpr std::string_view resume_lock_timeout = "10s";
@@ -138,6 +137,7 @@ PostgresCommitter::Step PostgresCommitter::check_streams() {
   if (!found) return failed(found.error());
   if (!found->problems.empty())
     return std::unexpected(Failure{ErrorKind::operator_needed, joined(found->problems)});
+  has_chunks_ = found->has_chunks;
   if (const auto looked = look_at_tables(*found); !looked) return failed(looked.error());
   return {};
 }
@@ -184,7 +184,7 @@ PostgresCommitter::Step PostgresCommitter::read_progress(std::span<LaneProgress>
 std::string PostgresCommitter::begin(const FlushOrder& order) const {
   std::string statements = "BEGIN ISOLATION LEVEL READ COMMITTED; ";
   if (asynchronous_ && order.durable) statements += synchronous;
-  if (!chunks_known_) statements += chunk_lock;
+  if (!chunks_known_ && has_chunks_) statements += chunk_guard_.lock_statement(streams_);
   if (!invalidations_.statement().empty()) statements += invalidations_.statement() + "; ";
   return statements;
 }

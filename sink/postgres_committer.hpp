@@ -128,6 +128,7 @@ class PostgresCommitter final : public Committer {
   // The first compressed rows make a chunk a compressed one, for which it is locked as if it were new.
   ChunkGuard compressed_chunk_guard_;
   bool chunks_known_ = false;
+  bool has_chunks_ = false;  // the server has TimescaleDB
   InvalidationLog invalidations_;
   std::vector<Refusal> refusals_;
   std::uint64_t bytes_ = 0;

@@ -480,7 +480,8 @@ DatabaseRows SimulatedServer::columns_of(std::string_view query) const {
 DatabaseResult<DatabaseRows> SimulatedServer::query(std::string_view statements) {
   return call<DatabaseRows>([&]() -> DatabaseResult<DatabaseRows> {
     if (statements.starts_with("SELECT current_user"))
-      return DatabaseRows{{"simulated", aggregated.empty() ? "f" : "t", compressible.empty() ? "f" : "t"}};
+      return DatabaseRows{
+          {"simulated", aggregated.empty() ? "f" : "t", "t", compressible.empty() ? "f" : "t"}};
     if (statements.starts_with("SELECT set_config")) return compressible_streams(statements);
     if (statements.starts_with("SELECT DISTINCT stream.number")) return aggregated_streams(statements);
     if (statements.starts_with("SELECT a.attname")) return columns_of(statements);

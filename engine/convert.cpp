@@ -1,0 +1,200 @@
+#include "engine/convert.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+
+#include "base/json_text.hpp"
+#include "database/server.hpp"
+
+namespace wellhead {
+namespace {
+
+// A runner that was killed leaves a statement behind that the server may still be at.
+constexpr std::chrono::seconds lock_patience{20};
+// For the estimate only.
+constexpr std::uint64_t rows_per_second = 200'000;
+
+constexpr std::uint64_t mebibyte = 1'048'576;
+
+std::string comma_separated(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
+std::string columns_line(const ConversionTable& table, const ConversionOptions& options) {
+  std::vector<std::string> added;
+  std::vector<std::string> kept;
+  std::vector<std::string> changed;
+  for (const ConversionColumn& column : table.columns) {
+    if (column.old_type.empty())
+      added.push_back(column.name);
+    else if (column.kept)
+      kept.push_back(column.name + (std::ranges::find(options.dropped_columns, column.name) != options.dropped_columns.end()
+                                        ? " (until --finish)"
+                                        : ""));
+    else if (column.old_type != column.new_type)
+      changed.push_back(fmt::format("{} ({} becomes {})", column.name, column.old_type, column.new_type));
+  }
+  std::string text;
+  if (!added.empty()) text += fmt::format("  new columns, with their defaults: {}\n", comma_separated(added));
+  if (!changed.empty()) text += fmt::format("  columns of another type: {}\n", comma_separated(changed));
+  if (!kept.empty()) text += fmt::format("  columns carried along, which no migration makes: {}\n", comma_separated(kept));
+  return text;
+}
+
+}  // namespace
+
+std::string print_plan(const ConversionPlan& plan, const ConversionOptions& options) {
+  const ConversionTable& table = plan.table;
+  std::string text = fmt::format(
+      "{} becomes {}, by {} in steps of {}.\n  {} rows of {} MiB with indexes, from {} to {}: {} {}\n", table.name,
+      table.partitioned ? "a partitioned table" : "a hypertable", table.time_column, table.chunk_interval,
+      plan.size.rows, plan.size.bytes / mebibyte, plan.size.first.empty() ? "nothing" : plan.size.first,
+      plan.size.last.empty() ? "nothing" : plan.size.last, plan.size.chunks,
+      table.partitioned ? "partitions" : "chunks");
+  text += columns_line(table, options);
+  if (!table.left_behind.empty())
+    text += fmt::format("  not carried along: {}\n", comma_separated(table.left_behind));
+  text += fmt::format(
+      "  time: about {} s to copy at {} rows/s, as much again for indexes and comparing\n"
+      "  disk: about {} MiB more at the server until --finish, and as much again where its log is kept\n"
+      "Writers go on; they wait for a moment when it begins and when the names change. The old table stays as "
+      "{}_before.\n",
+      plan.size.rows / rows_per_second + 1, rows_per_second, plan.size.bytes / mebibyte + 1, table.name);
+  return text;
+}
+
+std::string print_status(const ConversionStatus& status) {
+  if (status.state.empty()) return fmt::format("{}: no conversion was begun.\n", status.table);
+  return fmt::format("{}: {}, {} of {} rows copied, {} changes to be brought over.\n", status.table, status.state,
+                     status.rows_copied, status.rows_expected, status.noted);
+}
+
+std::string print_status_json(const ConversionStatus& status) {
+  return fmt::format(R"({{"table":{},"state":{},"rows_copied":{},"rows_expected":{},"changes_noted":{}}})",
+                     json_string(status.table), json_string(status.state.empty() ? "none" : status.state),
+                     status.rows_copied, status.rows_expected, status.noted) +
+         '\n';
+}
+
+Converter::Converter(Database& database, Migrator& migrator, std::string table, ConversionOptions options,
+                     std::function<void(std::string_view)> tell)
+    : database_(database),
+      migrator_(migrator),
+      table_(std::move(table)),
+      options_(std::move(options)),
+      tell_(std::move(tell)) {}
+
+std::expected<ConversionTable, std::string> Converter::read(const std::string& old_name) {
+  const auto schema = database_.query("SELECT current_schema()");
+  if (!schema) return std::unexpected(describe(schema.error()));
+  if (!schema->front().front())
+    return std::unexpected("There is no schema that this role may use first. Nothing was changed; set its search_path.");
+  std::expected<ConversionTable, std::string> table;
+  const Outcome looked = migrator_.in_scratch([&]() -> Outcome {
+    table = read_conversion_table(database_, table_, *schema->front().front(), old_name, Migrator::scratch_schema);
+    return {};
+  });
+  if (!looked) return std::unexpected(looked.error());
+  return table;
+}
+
+Converter::Outcome Converter::check_dropped(const ConversionTable& table) const {
+  for (const std::string& name : options_.dropped_columns) {
+    const auto column = std::ranges::find(table.columns, name, &ConversionColumn::name);
+    if (column == table.columns.end())
+      return std::unexpected(fmt::format("{} has no column named {} that could go. Nothing was changed.", table_, name));
+    if (!column->kept)
+      return std::unexpected(fmt::format("The column {} is one of those the migrations make, so it cannot go. Nothing "
+                                         "was changed.", name));
+  }
+  return {};
+}
+
+std::expected<ConversionStatus, std::string> Converter::status() {
+  return Conversion::status(database_, table_);
+}
+
+std::expected<ConversionPlan, std::string> Converter::plan() {
+  ConversionPlan plan;
+  auto now = status();
+  if (!now) return std::unexpected(now.error());
+  plan.status = std::move(*now);
+  if (plan.status.state == "swapped" || plan.status.state == "finished")
+    return std::unexpected(
+        fmt::format("{0} is converted{1}. Nothing was changed.", table_,
+                    plan.status.state == "swapped"
+                        ? fmt::format(", and the old table is kept as {0}_before: `wellhead migrate convert {0} --finish` "
+                                      "removes it, --rollback brings it back", table_)
+                        : ""));
+  auto table = read(table_);
+  if (!table) return std::unexpected(table.error());
+  if (const Outcome fits = check_dropped(*table); !fits) return std::unexpected(fits.error());
+  plan.table = std::move(*table);
+  const auto before = database_.query(
+      fmt::format("SELECT to_regclass({}) IS NOT NULL", sql_literal(conversion_sql::before_table(plan.table))));
+  if (!before) return std::unexpected(describe(before.error()));
+  if (before->front().front() == "t")
+    return std::unexpected(fmt::format("There is a table named {0}_before, which the old table is to be called. Nothing "
+                                       "was changed; rename or drop it.", table_));
+  const auto size = measure_conversion(database_, plan.table);
+  if (!size) return std::unexpected(size.error());
+  plan.size = *size;
+  return plan;
+}
+
+Converter::Outcome Converter::lock() {
+  const auto locked = migrator_.try_lock(lock_patience);
+  if (!locked) return std::unexpected(locked.error());
+  if (*locked) return {};
+  return std::unexpected(
+      "A conversion or a migration of this database is under way by another runner (pg_locks shows who holds the "
+      "advisory lock). Nothing was changed; let it come to its end, or end its session, then run this again.");
+}
+
+Converter::Outcome Converter::start() {
+  const auto planned = plan();
+  if (!planned) return std::unexpected(planned.error());
+  if (const auto applied = migrator_.up_beside(); !applied) return std::unexpected(applied.error());
+  return Conversion(database_, planned->table, options_, tell_).run(planned->size.rows);
+}
+
+Converter::Outcome Converter::run() {
+  if (const Outcome locked = lock(); !locked) return locked;
+  const auto now = status();
+  if (!now) return std::unexpected(now.error());
+  if (now->state != "copying" && now->state != "copied") return start();
+  tell_(fmt::format("Going on with the conversion of {}, which is {}.", table_, now->state));
+  auto table = read(table_);
+  if (!table) return std::unexpected(table.error());
+  return Conversion(database_, std::move(*table), options_, tell_).run(now->rows_expected);
+}
+
+Converter::Outcome Converter::roll_back(bool discard) {
+  if (const Outcome locked = lock(); !locked) return locked;
+  const auto now = status();
+  if (!now) return std::unexpected(now.error());
+  if (now->state.empty() || now->state == "prepared" || now->state == "finished")
+    return std::unexpected(fmt::format("There is no conversion of {} to take back{}. Nothing was changed.", table_,
+                                       now->state == "finished" ? ": it is finished, and the old table is gone" : ""));
+  auto table = read(now->state == "swapped" ? table_ + "_before" : table_);
+  if (!table) return std::unexpected(table.error());
+  return Conversion(database_, std::move(*table), options_, tell_).roll_back(discard);
+}
+
+Converter::Outcome Converter::finish() {
+  if (const Outcome locked = lock(); !locked) return locked;
+  const auto now = status();
+  if (!now) return std::unexpected(now.error());
+  if (now->state != "swapped")
+    return std::unexpected(fmt::format("The conversion of {} is not at its end, so nothing can be finished. Nothing was "
+                                       "changed; --status tells where it stands.", table_));
+  auto table = read(table_ + "_before");
+  if (!table) return std::unexpected(table.error());
+  return Conversion(database_, std::move(*table), options_, tell_).finish();
+}
+
+}  // namespace wellhead

@@ -1,0 +1,210 @@
+// `wellhead migrate up` where tables that no migration made are in the way: refused, or, for a conversion,
+// bypassed.
+//
+// A table that is bypassed lies in another schema for the length of a migration's transaction, so nobody ever
+// sees it anywhere else; what the migrations make under its name lies in wellhead_next from then on.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "engine/migrate.hpp"
+
+namespace wellhead {
+namespace {
+
+constexpr std::chrono::milliseconds lock_poll{200};
+
+// What is in the scratch schema, and what of it is a table that ages.
+constexpr const char* made_question = R"sql(
+SELECT c.relname, EXISTS (SELECT FROM wellhead_lifecycle l WHERE l.table_name = c.relname
+                          AND l.table_name NOT IN (SELECT view_name FROM wellhead_aggregate))
+FROM pg_class c WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')
+  AND NOT c.relispartition)sql";
+constexpr const char* made_names_question = R"sql(
+SELECT c.relname FROM pg_class c WHERE c.relnamespace = current_schema()::regnamespace
+  AND c.relkind IN ('r', 'p', 'v', 'm'))sql";
+
+constexpr const char* live_question = R"sql(
+SELECT c.relname, CASE c.relkind WHEN 'r' THEN 'table' WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view'
+                                 WHEN 'p' THEN 'partitioned table' WHEN 'f' THEN 'foreign table' ELSE 'relation' END
+FROM pg_class c WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+  AND NOT c.relispartition)sql";
+
+constexpr const char* staged_question = R"sql(
+SELECT n.relname FROM pg_class n JOIN pg_class l ON l.relname = n.relname
+WHERE n.relnamespace = to_regnamespace('wellhead_next') AND n.relkind IN ('r', 'p')
+  AND l.relnamespace = current_schema()::regnamespace AND l.relkind = 'r' ORDER BY 1)sql";
+
+bool pending_any(std::span<const MigrationRecord> records) {
+  return std::ranges::find(records, MigrationState::pending, &MigrationRecord::state) != records.end();
+}
+
+std::string array_of(std::span<const std::string> names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + sql_literal(name);
+  return fmt::format("ARRAY[{}]::text[]", text);
+}
+
+std::string sentence_of(const std::string& name, const std::string& kind, bool convertible) {
+  if (convertible)
+    return fmt::format(
+        "A table named {0} is there already, and no migration made it. No table was changed; `wellhead migrate "
+        "convert {0}` makes it what the migrations give while it goes on being written to, or rename it (ALTER "
+        "TABLE {0} RENAME TO …) and migrate again.",
+        name);
+  return fmt::format(
+      "A {1} named {0} is in the way of what the migrations make under that name. No table was changed; rename "
+      "it (ALTER {2} {0} RENAME TO …) or drop it, then migrate again.",
+      name, kind, kind.find("view") != std::string::npos ? "VIEW" : "TABLE");
+}
+
+}  // namespace
+
+// What is applied already is made first: what is there under its names is its own.
+std::expected<std::vector<Migrator::InTheWay>, std::string> Migrator::relations_in_the_way(
+    std::span<const MigrationRecord> records) {
+  std::vector<const Migration*> applied = wanted(records);
+  std::vector<const Migration*> pending = applied;
+  const auto is_pending = [&](const Migration* migration) {
+    return std::ranges::find(records, migration->version, &MigrationRecord::version)->state ==
+           MigrationState::pending;
+  };
+  std::erase_if(applied, is_pending);
+  std::erase_if(pending, [&](const Migration* migration) { return !is_pending(migration); });
+
+  const auto live = database_.query(live_question);
+  if (!live) return std::unexpected(describe(live.error()));
+  const auto may = database_.query("SELECT has_database_privilege(current_database(), 'CREATE')");
+  if (!may) return std::unexpected(describe(may.error()));
+  // Without that right there is no scratch schema; the server then tells what is in the way.
+  if (live->empty() || may->front().front() != "t") return std::vector<InTheWay>{};
+  if (const Outcome entered = enter_scratch(applied); !entered) return std::unexpected(entered.error());
+  const auto own = database_.query(made_names_question);
+  for (const Migration* migration : pending) {
+    if (const auto ran = database_.run(migration->sql); !ran)
+      return std::unexpected(fmt::format("The migration {:04}_{} does not run: {}. No table was changed.",
+                                         migration->version, migration->name, describe(ran.error())));
+  }
+  const auto made = database_.query(made_question);
+  if (!own || !made) return std::unexpected(describe((own ? made : own).error()));
+  std::vector<InTheWay> found;
+  for (const DatabaseRow& row : *made) {
+    const auto there = std::ranges::find(*live, row[0], [](const DatabaseRow& each) { return each[0]; });
+    const bool ours =
+        std::ranges::find(*own, row[0], [](const DatabaseRow& each) { return each[0]; }) != own->end();
+    if (there == live->end() || ours) continue;
+    const std::string kind = (*there)[1].value_or("");
+    found.push_back({row[0].value_or(""), kind, kind == "table" && row[1] == "t"});
+  }
+  return found;
+}
+
+std::expected<std::vector<std::string>, std::string> Migrator::tables_beside(
+    std::span<const MigrationRecord> records, bool beside) {
+  std::vector<std::string> tables;
+  if (!pending_any(records)) return tables;
+  const auto conversions = conversions_under_way();
+  if (!conversions) return std::unexpected(conversions.error());
+  for (const DatabaseRow& row : *conversions) {
+    if (row[1] == "copying" || row[1] == "copied")
+      return std::unexpected(fmt::format(
+          "There are migrations to apply, and the table {0} is being converted. Nothing was changed; let "
+          "`wellhead migrate convert {0} --yes` of the release that began it come to its end, or take it back "
+          "with --rollback.",
+          row[0].value_or("")));
+  }
+  auto in_the_way = relations_in_the_way(records);
+  roll_back();
+  if (!in_the_way) return std::unexpected(in_the_way.error());
+  const auto staged = database_.query(staged_question);
+  if (!staged) return std::unexpected(describe(staged.error()));
+  for (const DatabaseRow& row : *staged) tables.push_back(row[0].value_or(""));
+  for (const InTheWay& relation : *in_the_way) {
+    if (std::ranges::find(tables, relation.name) != tables.end()) continue;
+    if (!beside || !relation.convertible)
+      return std::unexpected(sentence_of(relation.name, relation.kind, relation.convertible));
+    tables.push_back(relation.name);
+  }
+  return tables;
+}
+
+std::expected<DatabaseRows, std::string> Migrator::conversions_under_way() {
+  const auto exists = database_.query("SELECT to_regclass('wellhead_conversion') IS NOT NULL");
+  if (!exists) return std::unexpected(describe(exists.error()));
+  if (exists->front().front() != "t") return DatabaseRows{};
+  auto rows = database_.query(
+      "SELECT table_name, state FROM wellhead_conversion WHERE state NOT IN ('swapped', 'finished') "
+      "ORDER BY table_name");
+  if (!rows) return std::unexpected("The table wellhead_conversion cannot be read: " + describe(rows.error()));
+  return std::move(*rows);
+}
+
+Migrator::Outcome Migrator::refuse_conversions() {
+  const auto rows = conversions_under_way();
+  if (!rows) return std::unexpected(rows.error());
+  if (rows->empty()) return {};
+  return std::unexpected(fmt::format(
+      "The table {0} is not wellhead's own: its conversion is {1}. Nothing was changed; finish it with "
+      "`wellhead migrate convert {0} --yes`.",
+      rows->front()[0].value_or(""), rows->front()[1].value_or("")));
+}
+
+std::string Migrator::set_aside() const {
+  if (beside_.empty()) return "";
+  return fmt::format(R"sql(SET LOCAL lock_timeout = '2s';
+DO $wellhead$
+DECLARE
+  live text := current_schema();
+  name text;
+BEGIN
+  CREATE SCHEMA IF NOT EXISTS wellhead_next;
+  CREATE SCHEMA wellhead_aside;
+  FOREACH name IN ARRAY {} LOOP
+    EXECUTE format('ALTER TABLE %I.%I SET SCHEMA wellhead_aside', live, name);
+    IF to_regclass(format('wellhead_next.%I', name)) IS NOT NULL THEN
+      EXECUTE format('ALTER TABLE wellhead_next.%I SET SCHEMA %I', name, live);
+    END IF;
+  END LOOP;
+END
+$wellhead$)sql",
+                     array_of(beside_));
+}
+
+std::string Migrator::put_back() const {
+  if (beside_.empty()) return "";
+  return fmt::format(R"sql(
+DO $wellhead$
+DECLARE
+  live text := current_schema();
+  name text;
+BEGIN
+  FOREACH name IN ARRAY {0} LOOP
+    IF to_regclass(format('%I.%I', live, name)) IS NOT NULL THEN
+      EXECUTE format('ALTER TABLE %I.%I SET SCHEMA wellhead_next', live, name);
+    END IF;
+    EXECUTE format('ALTER TABLE wellhead_aside.%I SET SCHEMA %I', name, live);
+  END LOOP;
+  DROP SCHEMA wellhead_aside;
+  IF to_regclass(format('%I.wellhead_conversion', live)) IS NOT NULL THEN
+    INSERT INTO wellhead_conversion (table_name, state) SELECT t, 'prepared' FROM unnest({0}) AS t
+      WHERE to_regclass(format('wellhead_next.%I', t)) IS NOT NULL
+      ON CONFLICT (table_name) DO NOTHING;
+  END IF;
+END
+$wellhead$)sql",
+                     array_of(beside_));
+}
+
+std::expected<bool, std::string> Migrator::try_lock(std::chrono::milliseconds patience) {
+  const auto until = std::chrono::steady_clock::now() + patience;
+  for (;;) {
+    const auto tried = database_.query(fmt::format("SELECT pg_try_advisory_lock({})", migration_lock_key));
+    if (!tried) return std::unexpected("The migration lock cannot be taken: " + describe(tried.error()) + ".");
+    if (tried->front().front() == "t") return true;
+    if (std::chrono::steady_clock::now() >= until) return false;
+    std::this_thread::sleep_for(lock_poll);
+  }
+}
+
+}  // namespace wellhead

@@ -1,0 +1,2 @@
+DROP FUNCTION wellhead_make_chunks(text, timestamptz, integer);
+DROP TABLE wellhead_conversion;
