@@ -13,12 +13,13 @@ import time
 
 from harness import BIN_DIR, LOAD_SECONDS_MAX, Node, committed
 from processes import CpuMeter, memory_mib_max
+from starting import start_patiently
 
 # Of records on their way: enough for large transactions by the node, whose shards gather while a COPY is on the way; a client with
 # fewer waits for the database's latency instead of its rate.
 RECORDS_OUTSTANDING = 64_000
 NDJSON_CONNECTIONS = 4
-HTTP_CONNECTIONS_MIN, HTTP_CONNECTIONS_MAX = 16, 256
+HTTP_CONNECTIONS_MIN, HTTP_CONNECTIONS_MAX = 16, 128
 WINDOW_MIN, WINDOW_MAX = 16, 4096
 POLL_SECONDS_MIN, POLL_SECONDS_MAX = 0.005, 0.25
 # A node that has just started makes its journal's first segments ready.
@@ -102,7 +103,7 @@ class FreshNode:
 
     def __enter__(self):
         try:
-            self.node.start()
+            start_patiently(self.node)
         except BaseException:
             self.node.remove()
             raise
@@ -145,7 +146,7 @@ def drive_null_sink(protocol, batch, rows):
     """Records/s of a node whose sink counts them and throws them away, through its one reactor."""
     node = Node(sink="null")
     try:
-        node.start()
+        start_patiently(node)
         time.sleep(SETTLE_SECONDS)
         meter = CpuMeter(node=node.process.pid)
         with Load(protocol, node.ports[protocol], [*load_options(protocol, batch), "--count", rows]) as load:

@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 
 from harness import LOAD_SECONDS_MAX, drain, say, send
+from starting import start_patiently
 
 DEVICES = 1000
 # Rows that one of two connections takes in a row, as two loaders that share a queue would.
@@ -42,7 +43,8 @@ class Stage:
 
     def fill(self, run):
         """The table is filled by a node, and read out in the order of arrival."""
-        node = run.node(self.url, maintenance_enabled=False)
+        node = run.node(self.url, start=False, maintenance_enabled=False)
+        start_patiently(node)
         send(node, "ndjson", "--max", "--batch", 1000, "--wells", DEVICES, "--count", self.rows, "--run-id", "bound")
         drain(node)
         self.node_settings = {name: value for name, value in node.settings.items()
