@@ -1,115 +1,42 @@
-// Records per second through the decoder, beside simdjson On-Demand merely reading the same fields.
+// JSON to rows: decoding by shape of record, what its rules cost, and the encoding of tuples.
 //
-//   build/release/bin/codec_bench
+//   build/release/bin/codec_bench        one after the other; ./dev bench micro and ./dev bench codec in turn
 //
-// `reference_*` parses each line and reads every field: every number as a double, every string as raw text.
-// It builds no row, looks up no key and checks nothing, so it is what any decoder on On-Demand pays at least.
-//
-// `rules_off` and `rules_on` decode the same records, without and with ranges, units, flags and computed
-// columns. Rules may add 15 % to the time of a record at most. Measure both in one run, in turn:
-//
-//   build/release/bin/codec_bench --benchmark_filter=rules --benchmark_enable_random_interleaving=true
-//     --benchmark_repetitions=20 --benchmark_report_aggregates_only=true
-#include <benchmark/benchmark.h>
-#include <simdjson.h>
-
-#include <algorithm>
-#include <cstdio>
-#include <cstring>
-#include <functional>
-#include <random>
+// `decode` stands beside simdjson On-Demand merely reading all fields (bench/on_demand.hpp) and memcpy of the
+// same bytes. `rules` decodes the same records with ranges, units, flags, computed columns and attributes of
+// devices; its reference is the same decoder without them.
+#include <array>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "base/assert.hpp"
+#include "bench/on_demand.hpp"
+#include "bench/records.hpp"
+#include "bench/stage.hpp"
 #include "codec/decoder.hpp"
+#include "codec/row_encoder.hpp"
+#include "codec/stream_rules.hpp"
 
-namespace wellhead {
+namespace wellhead::bench {
 namespace {
 
-namespace ondemand = simdjson::ondemand;
+using Text = std::shared_ptr<const std::string>;  // padded()
 
-constexpr std::uint32_t record_count = 1000;
-constexpr std::int64_t receive_time_us = 767'880'000'000'000;  // 2024-05-01T12:00:00Z
+constexpr std::array<std::string_view, 2> texts{"timestamp", "device_id"};
+constexpr std::array<std::string_view, 8> numbers{"temperature",     "vibration",         "pressure",
+                                                  "flow_rate",       "motor_current",     "rpm",
+                                                  "intake_pressure", "discharge_pressure"};
+constexpr FieldNames telemetry_fields{texts, numbers};
 
-using Members = std::vector<std::pair<std::string, std::string>>;
-
-Members typical_members(std::uint32_t record) {
-  std::mt19937 random(record);
-  const auto number = [&](double low, double high) {
-    char digits[32];
-    const auto bytes = std::snprintf(digits, sizeof(digits), "%.4f",
-                                     std::uniform_real_distribution<double>(low, high)(random));
-    return std::string(digits, static_cast<std::size_t>(bytes));
-  };
-  char device[32];
-  char time[64];
-  std::snprintf(device, sizeof(device), "\"well-%04u\"", record % 500);
-  std::snprintf(time, sizeof(time), "\"2024-05-01T11:59:%02u.%06uZ\"", record % 60, record * 997 % 1'000'000);
-  return {{"timestamp", time},
-          {"device_id", device},
-          {"temperature", number(60, 110)},
-          {"vibration", number(0, 0.5)},
-          {"pressure", number(100, 3000)},
-          {"flow_rate", number(500, 1500)},
-          {"motor_current", number(40, 60)},
-          {"rpm", number(3000, 3600)},
-          {"intake_pressure", number(1800, 2200)},
-          {"discharge_pressure", number(2500, 3500)}};
+Text text_of(std::string body) {
+  return std::make_shared<const std::string>(padded(std::move(body)));
 }
 
-std::string to_json(const Members& members, std::string_view separator) {
-  std::string json = "{";
-  for (const auto& [key, value] : members) {
-    if (json.size() > 1) json += ',';
-    json += separator;
-    json.append("\"").append(key).append("\":").append(value);
-  }
-  return json + std::string(separator.substr(0, separator.find(' '))) + "}";
-}
-
-using Change = std::function<void(Members&, std::uint32_t)>;
-
-std::string lines(const Change& change) {
-  std::string body;
-  for (std::uint32_t record = 0; record < record_count; ++record) {
-    Members members = typical_members(record);
-    change(members, record);
-    body += to_json(members, "") + '\n';
-  }
-  return body;
-}
-
-std::string pretty_array() {
-  std::string body = "[\n";
-  for (std::uint32_t record = 0; record < record_count; ++record) {
-    if (record > 0) body += ",\n";
-    body += to_json(typical_members(record), "\n    ");
-  }
-  return body + "\n]\n";
-}
-
-void as_typical(Members&, std::uint32_t) {}
-
-void shuffle(Members& members, std::uint32_t record) {
-  std::shuffle(members.begin(), members.end(), std::mt19937(record));
-}
-
-void add_unknown(Members& members, std::uint32_t) {
-  members.insert(members.begin() + 2, {"firmware", R"("4.2.1-rc1")"});
-  members.emplace_back("anomaly", "false");
-  members.emplace_back("tags", R"({"field":"north","pads":[1,2,3]})");
-}
-
-void add_unit(Members& members, std::uint32_t) {
-  members.insert(members.begin() + 3, {"temperature_unit", R"("F")"});
-}
-
-void add_escapes(Members& members, std::uint32_t record) {
-  members[1].second = R"("well\/north-)" + std::to_string(record % 500) + R"(\u00e9")";
-  members.emplace_back("source_system", R"("scada \"a\"")");
+std::string_view body_of(const Text& text) {
+  return std::string_view(*text).substr(0, text->size() - input_padding_bytes);
 }
 
 // Takes rows and forgets them, as fast as a batch would take them.
@@ -117,33 +44,34 @@ class ForgettingSink final : public RowSink {
  public:
   std::byte* allocate_row(std::uint64_t, std::uint32_t tuple_bytes) override {
     const std::size_t bytes = row_bytes(tuple_bytes);
-    if (used_ + bytes > sizeof(memory_)) used_ = 0;
-    std::byte* const row = memory_ + used_;
+    if (used_ + bytes > memory_bytes) used_ = 0;
+    std::byte* const row = memory_.get() + used_;
     used_ += bytes;
     return row;
   }
 
  private:
-  alignas(row_alignment) std::byte memory_[1 << 18];
+  static constexpr std::size_t memory_bytes = 1 << 18;
+  std::unique_ptr<std::byte[]> memory_ = std::make_unique<std::byte[]>(memory_bytes);
   std::size_t used_ = 0;
 };
 
-std::string padded(std::string body) {
-  body.append(input_padding_bytes, '\0');
-  return body;
+SchemaPointer compiled(StreamConfig config) {
+  auto schema = Schema::compile(std::move(config), 0);
+  WELLHEAD_ASSERT(schema.has_value());
+  return std::move(*schema);
 }
 
-void report(benchmark::State& state, std::size_t body_bytes) {
-  const auto records = static_cast<double>(state.iterations()) * record_count;
-  state.counters["records/s"] = benchmark::Counter(records, benchmark::Counter::kIsRate);
-  state.counters["bytes/record"] = static_cast<double>(body_bytes) / record_count;
-  state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations()) *
-                          static_cast<std::int64_t>(body_bytes));
+StreamConfig telemetry() {
+  return builtin_streams().front();
 }
 
 // The stream as it would be without rules: it stores what comes, and judges nothing.
 StreamConfig without_rules(StreamConfig stream) {
-  std::erase_if(stream.columns, [](const ColumnConfig& column) { return computed(column.source); });
+  std::erase_if(stream.columns, [](const ColumnConfig& column) {
+    return computed(column.source) || column.source == ColumnSource::attribute;
+  });
+  stream.attributes = {};
   for (ColumnConfig& column : stream.columns) {
     column.minimum = column.maximum = std::nullopt;
     column.scored = column.primary = false;
@@ -153,109 +81,162 @@ StreamConfig without_rules(StreamConfig stream) {
   return stream;
 }
 
-void decode_into(benchmark::State& state, StreamConfig stream, const std::string& text) {
-  const auto schema = Schema::compile(std::move(stream), 0);
-  WELLHEAD_ASSERT(schema.has_value());
-  const std::string memory = padded(text);
-  Decoder decoder({});
-  ForgettingSink rows;
-  RecordErrors errors;
-  while (state.KeepRunning()) {
-    const DecodeResult result = decoder.decode({.schema = **schema,
-                                                .body = std::string_view(memory).substr(0, text.size()),
-                                                .format = BodyFormat::detect,
-                                                .receive_time_us = receive_time_us},
-                                               rows, errors);
-    WELLHEAD_ASSERT(result.accepted == record_count);
+// Two texts and a number that are known of each device.
+StreamConfig with_attributes() {
+  StreamConfig stream = telemetry();
+  stream.attributes.file = "devices.csv";
+  const auto attribute = [&](const char* name, ColumnType type) {
+    stream.columns.push_back({.name = name, .type = type, .source = ColumnSource::attribute});
+  };
+  attribute("site", ColumnType::text);
+  attribute("pump_model", ColumnType::text);
+  attribute("depth", ColumnType::real);
+  return stream;
+}
+
+SchemaPointer enriched_schema() {
+  SchemaPointer schema = compiled(with_attributes());
+  AttributesBuilder builder(schema->config());
+  for (std::uint32_t device = 0; device < device_count; ++device) {
+    const std::array<std::string_view, 3> values{device % 2 == 0 ? "north" : "south", "REDA-D1050N",
+                                                 "2150.5"};
+    WELLHEAD_ASSERT(builder.add(device_name(device), values).has_value());
   }
-  report(state, text.size());
+  schema->rules().set({nullptr, builder.finish()});
+  return schema;
 }
 
-void decode(benchmark::State& state, const std::string& text) {
-  decode_into(state, builtin_streams().front(), text);
+class Decode {
+ public:
+  Decode(SchemaPointer schema, Text text) : schema_(std::move(schema)), text_(std::move(text)) {}
+
+  void operator()() {
+    const DecodeResult result = decoder_.decode({.schema = *schema_,
+                                                 .body = body_of(text_),
+                                                 .format = BodyFormat::detect,
+                                                 .receive_time_us = receive_time_us},
+                                                rows_, errors_);
+    WELLHEAD_ASSERT(result.accepted == record_count && result.repaired == 0);
+  }
+
+ private:
+  SchemaPointer schema_;
+  Text text_;
+  Decoder decoder_{{}};
+  ForgettingSink rows_;
+  RecordErrors errors_;
+};
+
+auto decode_with(SchemaPointer schema, Text text) {
+  return [schema, text](benchmark::State&) { return Decode(schema, text); };
 }
 
-void rules_off(benchmark::State& state, const std::string& text) {
-  decode_into(state, without_rules(builtin_streams().front()), text);
+Case add_decode(const char* name, const SchemaPointer& schema, const Text& text) {
+  const Case about{"decode", name, "record", record_count};
+  measure(about, decode_with(schema, text));
+  measure_memcpy(about, body_of(text).size());
+  return about;
 }
 
-void rules_on(benchmark::State& state, const std::string& text) {
-  decode_into(state, builtin_streams().front(), text);
+void add_decode_lines(const char* name, const Change& change, FieldOrder order) {
+  const Text text = text_of(lines(change));
+  const Case about = add_decode(name, compiled(telemetry()), text);
+  measure_reference(about, "on_demand", [text, order](benchmark::State&) {
+    return [text, read = std::make_shared<ReadLines>(body_of(text), telemetry_fields, order)] { (*read)(); };
+  });
 }
 
-double read_all_fields(ondemand::object object) {
-  double sum = 0;
-  for (auto item : object) {
-    ondemand::field field;
-    WELLHEAD_ASSERT(std::move(item).get(field) == simdjson::SUCCESS);
-    double number = 0;
-    ondemand::raw_json_string text;
-    if (field.value().get_double().get(number) == simdjson::SUCCESS) {
-      sum += number;
-    } else if (field.value().get_raw_json_string().get(text) == simdjson::SUCCESS) {
-      sum += static_cast<double>(text.raw()[0]);
+void add_decode_array() {
+  const Text text = text_of(pretty_array());
+  const Case about = add_decode("pretty_array", compiled(telemetry()), text);
+  measure_reference(about, "on_demand", [text](benchmark::State&) {
+    return [text, read = std::make_shared<ReadArray>(body_of(text), telemetry_fields)] { (*read)(); };
+  });
+}
+
+// Two more ways to read what is typical. As a stream, simdjson finds the structure of all lines at once,
+// which is what isolating each from the others costs; unnamed, nobody asks which field is which.
+void add_other_references() {
+  const Text text = text_of(lines(as_typical));
+  const Case about{"decode", "typical", "record", record_count};
+  measure_reference(about, "on_demand_unnamed", [text](benchmark::State&) {
+    return [text, read = std::make_shared<ReadLines>(body_of(text), telemetry_fields, FieldOrder::unnamed)] {
+      (*read)();
+    };
+  });
+  measure_reference(about, "on_demand_stream", [text](benchmark::State&) {
+    return [text, read = std::make_shared<ReadStream>(body_of(text), telemetry_fields)] { (*read)(); };
+  });
+}
+
+void add_rules(const char* name, const SchemaPointer& schema, const Change& change) {
+  const Text text = text_of(lines(change));
+  const Case about{"rules", name, "record", record_count};
+  measure(about, decode_with(schema, text));
+  measure_reference(about, "without_rules", decode_with(compiled(without_rules(schema->config())), text));
+}
+
+// Slots of one telemetry record, as the decoder leaves them.
+std::vector<Slot> telemetry_slots(const SchemaIndex& index) {
+  static constexpr std::string_view device = "well-0042";
+  std::vector<Slot> slots = index.blank();
+  for (const ColumnPlan& plan : index.plans()) {
+    Slot& slot = slots[plan.column];
+    if (slot.length >= 0) continue;
+    slot.bits = plan.column;
+    if (plan.type == ColumnType::timestamptz) slot.length = sizeof(std::int64_t);
+    if (plan.type == ColumnType::real) slot.length = sizeof(float);
+    if (plan.type == ColumnType::text) {
+      slot.text = device.data();
+      slot.length = static_cast<std::int32_t>(device.size());
     }
+    WELLHEAD_ASSERT(slot.length >= 0);
   }
-  return sum;
+  return slots;
 }
 
-void read_lines(benchmark::State& state, const std::string& text) {
-  const std::string memory = padded(text);
-  ondemand::parser parser;
-  WELLHEAD_ASSERT(parser.allocate(1U << 20) == simdjson::SUCCESS);
-  while (state.KeepRunning()) {
-    const char* at = memory.data();
-    const char* const end = at + text.size();
-    while (at != end) {
-      const auto* const line_end =
-          static_cast<const char*>(std::memchr(at, '\n', static_cast<std::size_t>(end - at)));
-      const auto bytes = static_cast<std::size_t>(line_end - at);
-      ondemand::document document;
-      ondemand::object object;
-      WELLHEAD_ASSERT(parser.iterate(at, bytes, bytes + input_padding_bytes).get(document) ==
-                      simdjson::SUCCESS);
-      WELLHEAD_ASSERT(document.get_object().get(object) == simdjson::SUCCESS);
-      benchmark::DoNotOptimize(read_all_fields(object));
-      at = line_end + 1;
-    }
-  }
-  report(state, text.size());
-}
+class Encode {
+ public:
+  explicit Encode(SchemaPointer schema)
+      : schema_(std::move(schema)),
+        slots_(telemetry_slots(schema_->lookup())),
+        tuples_(std::make_unique<std::byte[]>(bytes())) {}
 
-void read_array(benchmark::State& state, const std::string& text) {
-  const std::string memory = padded(text);
-  ondemand::parser parser;
-  while (state.KeepRunning()) {
-    ondemand::document document;
-    ondemand::array array;
-    WELLHEAD_ASSERT(parser.iterate(memory.data(), text.size(), memory.size()).get(document) ==
-                    simdjson::SUCCESS);
-    WELLHEAD_ASSERT(document.get_array().get(array) == simdjson::SUCCESS);
-    for (auto item : array) {
-      ondemand::object object;
-      WELLHEAD_ASSERT(item.get_object().get(object) == simdjson::SUCCESS);
-      benchmark::DoNotOptimize(read_all_fields(object));
-    }
-  }
-  report(state, text.size());
-}
+  [[nodiscard]] std::size_t bytes() const { return record_count * std::size_t{tuple_bytes(slots_)}; }
 
-BENCHMARK_CAPTURE(read_lines, reference_typical, lines(as_typical));
-BENCHMARK_CAPTURE(decode, typical, lines(as_typical));
-BENCHMARK_CAPTURE(rules_off, typical, lines(as_typical));
-BENCHMARK_CAPTURE(rules_on, typical, lines(as_typical));
-BENCHMARK_CAPTURE(rules_off, with_unit, lines(add_unit));
-BENCHMARK_CAPTURE(rules_on, with_unit, lines(add_unit));
-BENCHMARK_CAPTURE(read_lines, reference_shuffled_keys, lines(shuffle));
-BENCHMARK_CAPTURE(decode, shuffled_keys, lines(shuffle));
-BENCHMARK_CAPTURE(read_lines, reference_unknown_keys, lines(add_unknown));
-BENCHMARK_CAPTURE(decode, unknown_keys, lines(add_unknown));
-BENCHMARK_CAPTURE(read_lines, reference_escapes, lines(add_escapes));
-BENCHMARK_CAPTURE(decode, escapes, lines(add_escapes));
-BENCHMARK_CAPTURE(read_array, reference_pretty_array, pretty_array());
-BENCHMARK_CAPTURE(decode, pretty_array, pretty_array());
+  void operator()() {
+    std::byte* at = tuples_.get();
+    for (std::uint32_t record = 0; record < record_count; ++record)
+      at = encode_tuple(at, schema_->lookup().plans(), slots_);
+    benchmark::ClobberMemory();
+  }
+
+ private:
+  SchemaPointer schema_;
+  std::vector<Slot> slots_;
+  std::unique_ptr<std::byte[]> tuples_;
+};
+
+void add_encode() {
+  const Case about{"encode", "telemetry", "record", record_count};
+  const SchemaPointer schema = compiled(telemetry());
+  measure(about, [schema](benchmark::State&) { return Encode(schema); });
+  measure_memcpy(about, Encode(schema).bytes());
+}
 
 }  // namespace
-}  // namespace wellhead
 
-BENCHMARK_MAIN();
+void enlist() {
+  add_decode_lines("typical", as_typical, FieldOrder::kept);
+  add_other_references();
+  add_decode_lines("shuffled_keys", shuffle, FieldOrder::any);
+  add_decode_lines("unknown_keys", add_unknown, FieldOrder::kept);
+  add_decode_lines("escapes", add_escapes, FieldOrder::kept);
+  add_decode_array();
+  add_rules("typical", compiled(telemetry()), as_typical);
+  add_rules("unit_in_record", compiled(telemetry()), add_unit);
+  add_rules("attributes", enriched_schema(), as_typical);
+  add_encode();
+}
+
+}  // namespace wellhead::bench

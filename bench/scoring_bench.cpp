@@ -1,130 +1,69 @@
-// Nanoseconds a row for scoring 8 fields, beside what else a shard does with the row before it goes to the
-// database.
+// Scoring eight fields of a row, beside what else a shard does with it before it goes to the database:
+// sorting. With what of the devices' baselines is to be saved, and without.
 //
-//   build/release/bin/scoring_bench
-//
-// `reference_flush_assign` sorts the same rows, as each flush does. A flush is 10,000 rows unless the name
-// says otherwise; `_devices` of them take turns, so that each has 10,000 / devices rows in a flush.
-#include <benchmark/benchmark.h>
-
+//   build/release/bin/scoring_bench        one after the other; ./dev bench micro in turn
 #include <array>
-#include <cstring>
 #include <memory>
-#include <random>
 #include <string>
-#include <vector>
 
-#include "base/assert.hpp"
+#include "bench/flush_rows.hpp"
+#include "bench/stage.hpp"
 #include "scoring/scorer.hpp"
-#include "scoring/test_support.hpp"
-#include "sink/flush.hpp"
 
-namespace wellhead {
+namespace wellhead::bench {
 namespace {
 
-constexpr std::uint32_t row_count = 10'000;
-constexpr std::uint32_t field_count = 8;
-constexpr std::uint32_t batch_count = 4;
+enum class Saving : bool { no, yes };
 
-// Rows of a flush in batches, a second older than those of the next flush.
-class FlushRows {
+// Scores and commits a flush again and again, a flush's time later each.
+class Score {
  public:
-  explicit FlushRows(std::uint32_t devices)
-      : schemas_{test::compile(test::watched_stream(field_count))},
-        flush_(schemas_),
-        rows_per_device_(row_count / devices) {
-    std::mt19937 random(1);
-    std::normal_distribution<float> noise(70, 1);
-    for (std::uint32_t batch = 0; batch < batch_count; ++batch)
-      batches_.push_back(std::make_unique<Batch>(4U << 20, 0));
-    for (std::uint32_t row = 0; row < row_count; ++row) {
-      test::Values values(field_count);
-      for (auto& value : values) value = noise(random);
-      test::Rows made;
-      const RowHeader& header =
-          made.add("well-" + std::to_string(row % devices),
-                   test::start_us + std::int64_t{row / devices} * test::second_us, values);
-      append(*batches_[row / (row_count / batch_count)], header);
-    }
-    for (const auto& batch : batches_) pointers_.push_back(batch.get());
+  Score(benchmark::State& state, std::uint32_t devices, Saving saving)
+      : state_(state), rows_(devices), saving_(saving), scorer_(rows_.schemas(), {}, stats_) {
+    sorted_ = rows_.assign();
   }
 
-  std::span<const SortedRow> assign() {
-    flush_.assign(pointers_);
-    return flush_.rows(0);
+  void operator()() {
+    state_.PauseTiming();
+    rows_.pass_time();
+    state_.ResumeTiming();
+    scorer_.start();
+    scorer_.score(0, sorted_);
+    if (saving_ == Saving::yes) benchmark::DoNotOptimize(scorer_.states_to_save().data());
+    scorer_.commit();
   }
-  void pass_time() {
-    for (const SortedRow& row : flush_.rows(0))
-      const_cast<RowHeader*>(row.header)->time_us += std::int64_t{rows_per_device_} * test::second_us;
-  }
-  [[nodiscard]] std::span<const SchemaPointer> schemas() const { return schemas_; }
 
  private:
-  static void append(Batch& batch, const RowHeader& header) {
-    WELLHEAD_ASSERT(batch.fits(row_bytes(header.tuple_bytes)));
-    std::memcpy(batch.append(1, 1, header.tuple_bytes), &header, sizeof(header) + header.tuple_bytes);
-  }
-
-  std::vector<SchemaPointer> schemas_;
-  Flush flush_;
-  std::uint32_t rows_per_device_;
-  std::vector<std::unique_ptr<Batch>> batches_;
-  std::vector<Batch*> pointers_;
+  benchmark::State& state_;
+  FlushRows rows_;
+  Saving saving_;
+  std::array<StreamScores, 1> stats_;
+  Scorer scorer_;
+  std::span<const SortedRow> sorted_;
 };
 
-void per_row(benchmark::State& state) {
-  state.counters["rows_per_second"] =
-      benchmark::Counter(row_count, benchmark::Counter::kIsIterationInvariantRate);
+void add_scoring(std::uint32_t devices, Saving saving) {
+  const Case about{
+      "scoring",
+      std::to_string(devices) + (saving == Saving::yes ? "_devices_saved" : "_devices"),
+      "row",
+      FlushRows::row_count,
+  };
+  measure(about, [devices, saving](benchmark::State& state) {
+    return [score = std::make_shared<Score>(state, devices, saving)] { (*score)(); };
+  });
+  measure_reference(about, "flush_sort", [devices](benchmark::State&) {
+    return [rows = std::make_shared<FlushRows>(devices)] { benchmark::DoNotOptimize(rows->assign().data()); };
+  });
 }
-
-void reference_flush_assign(benchmark::State& state) {
-  FlushRows rows(static_cast<std::uint32_t>(state.range(0)));
-  for (auto _ : state) benchmark::DoNotOptimize(rows.assign().data());
-  per_row(state);
-}
-
-// Scores and commits a flush again and again, a flush's time later each; `saves` takes what is to be saved
-// with it.
-void score_flushes(benchmark::State& state, bool saves) {
-  FlushRows rows(static_cast<std::uint32_t>(state.range(0)));
-  std::array<StreamScores, 1> stats;
-  Scorer scorer(rows.schemas(), {}, stats);
-  const auto sorted = rows.assign();
-  for (auto _ : state) {
-    state.PauseTiming();
-    rows.pass_time();
-    state.ResumeTiming();
-    scorer.start();
-    scorer.score(0, sorted);
-    if (saves) benchmark::DoNotOptimize(scorer.states_to_save().data());
-    scorer.commit();
-  }
-  per_row(state);
-}
-
-void score(benchmark::State& state) {
-  score_flushes(state, true);
-}
-
-void score_without_saving(benchmark::State& state) {
-  score_flushes(state, false);
-}
-
-BENCHMARK(reference_flush_assign)
-    ->ArgName("devices")
-    ->Arg(100)
-    ->Arg(1'000)
-    ->Arg(10'000)
-    ->Unit(benchmark::kMicrosecond);
-BENCHMARK(score_without_saving)
-    ->ArgName("devices")
-    ->Arg(100)
-    ->Arg(1'000)
-    ->Arg(10'000)
-    ->Unit(benchmark::kMicrosecond);
-BENCHMARK(score)->ArgName("devices")->Arg(100)->Arg(1'000)->Arg(10'000)->Unit(benchmark::kMicrosecond);
 
 }  // namespace
-}  // namespace wellhead
 
-BENCHMARK_MAIN();
+void enlist() {
+  for (const std::uint32_t devices : {100U, 1'000U, 10'000U}) {
+    add_scoring(devices, Saving::no);
+    add_scoring(devices, Saving::yes);
+  }
+}
+
+}  // namespace wellhead::bench

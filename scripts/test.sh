@@ -104,7 +104,7 @@ main() {
     shift
   done
   check_preset "$preset"
-  require_packages build client test bench
+  require_packages build client test bench profile
   "$scripts/build.sh" --preset "$preset"
   trap tear_down EXIT
   trap 'exit 130' INT
