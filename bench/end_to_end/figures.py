@@ -64,6 +64,7 @@ def all_figures():
         yield ratio_of_rates(f"http, batches of {batch} / hand-written service", node_name("http", "journal", batch), service_name(batch))
     yield Figure("CPU per row of node and database / original design", (node_name("ndjson", "journal", 1000), "original_design"), to_original_design)
     yield Figure("null sink, records per second and reactor", ("null_sink",), rate)
+    yield Figure("null sink: node's CPU seconds per million records", ("null_sink",), lambda node: cpu(node, "node"))
     yield ratio_of_rates("10,000 connections / 10", connections_name(CONNECTIONS[1]), connections_name(CONNECTIONS[0]))
     yield Figure("memory under full load, MiB", HEADLINES, lambda *nodes: max(node["memory_mib"] for node in nodes))
 

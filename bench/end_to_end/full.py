@@ -73,7 +73,10 @@ def measure(run, scope):
     stage = Stage(run, scope.rows)
     peers, absent = all_peers()
     measurements = full_plan(stage, peers, scope.cases)
-    rounds = [run_round(measurements, f"round {number + 1}/{scope.rounds}") for number in range(scope.rounds)]
+    failures = {}
+    rounds = [run_round(measurements, f"round {number + 1}/{scope.rounds}", failures) for number in range(scope.rounds)]
+    measurements = [one for one in measurements if one.name not in failures]
+    peers, absent = [one for one in peers if one.name not in failures], {**absent, **failures}
     latency = measure_latency(stage, rounds, peers, scope)
     micro = measure_stages(quick=scope.rounds <= QUICK.rounds) if scope.stages else measure_codec()
     return {**summary.summarize(measurements, rounds, peers, absent, micro, latency),

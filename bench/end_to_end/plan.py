@@ -6,6 +6,7 @@ meantime meets all of them, and figures are compared within a round.
 """
 
 import functools
+import subprocess
 
 from drive import drive_connections, drive_node, drive_null_sink, load_options
 from harness import say
@@ -24,10 +25,11 @@ NULL_SINK_BATCH = 1000
 
 
 class Measurement:
-    """`group` is bound, node, peer, null_sink or connections; `settings` says in words what is done."""
+    """`group` is bound, node, peer, null_sink or connections; `settings` says in words what is done. One that is `foreign` runs a program
+    that is not ours, and whatever version there is."""
 
-    def __init__(self, name, group, settings, run, **labels):
-        self.name, self.group, self.settings, self.run, self.labels = name, group, settings, run, labels
+    def __init__(self, name, group, settings, run, foreign=False):
+        self.name, self.group, self.settings, self.run, self.foreign = name, group, settings, run, foreign
 
 
 def node_name(protocol, ack, batch):
@@ -53,7 +55,7 @@ def bound_measurements(stage):
     return [Measurement(bound_name(connections), "bound",
                         f"psql \\copy telemetry from a binary file (format binary), rows in the order of arrival, {connections} connection"
                         + ("" if connections == 1 else "s, each a half in slices of 1,000 rows"),
-                        functools.partial(bound, stage, connections), connections=connections) for connections in (1, 2)]
+                        functools.partial(bound, stage, connections)) for connections in (1, 2)]
 
 
 def option_words(options):
@@ -64,12 +66,12 @@ def node_measurement(stage, protocol, ack, batch):
     rows = int(stage.rows * SINGLE_RECORDS_SHARE) if batch == 1 else stage.rows
     return Measurement(node_name(protocol, ack, batch), "node",
                        f"{protocol}, acknowledged at {ack}, until committed: {option_words(load_options(protocol, batch))} --count {rows} --verify",
-                       functools.partial(drive_node, stage, protocol, ack, batch, rows), protocol=protocol, ack=ack, batch=batch)
+                       functools.partial(drive_node, stage, protocol, ack, batch, rows))
 
 
 def peer_measurements(stage, peers):
-    return [Measurement(peer.name, "peer", peer.settings, functools.partial(peer.measure, stage, int(stage.rows * getattr(peer, "share_of_rows", 1))))
-            for peer in peers]
+    return [Measurement(peer.name, "peer", peer.settings, functools.partial(peer.measure, stage, int(stage.rows * getattr(peer, "share_of_rows", 1))),
+                        foreign=getattr(peer, "foreign", False)) for peer in peers]
 
 
 def null_sink_measurement(stage):
@@ -81,7 +83,7 @@ def null_sink_measurement(stage):
 def connections_measurements(stage):
     return [Measurement(connections_name(connections), "connections",
                         f"ndjson, acknowledged at commit, batches of {CONNECTIONS_BATCH}, {connections} connections with 10,000 batches on their way together",
-                        functools.partial(drive_connections, stage, connections, stage.rows, CONNECTIONS_BATCH), connections=connections)
+                        functools.partial(drive_connections, stage, connections, stage.rows, CONNECTIONS_BATCH))
             for connections in CONNECTIONS]
 
 
@@ -107,10 +109,20 @@ def full_plan(stage, peers, cases=ALL_CASES):
     return [*bound_measurements(stage), *nodes, *peer_measurements(stage, peers), null_sink_measurement(stage), *connections_measurements(stage)]
 
 
-def run_round(measurements, words):
-    """Runs each once, and returns their figures by name; `words` tell which round it is."""
+def run_round(measurements, words, failures=None):
+    """Runs each once, and returns their figures by name; `words` tell which round it is. Foreign programs that fail are noted in
+    `failures`, by name, and not tried again; whatever else fails ends the run."""
     measured = {}
     for measurement in measurements:
-        measured[measurement.name] = figures = measurement.run()
+        if failures and measurement.name in failures:
+            continue
+        try:
+            measured[measurement.name] = figures = measurement.run()
+        except (AssertionError, OSError, subprocess.SubprocessError) as error:
+            if failures is None or not measurement.foreign:
+                raise
+            failures[measurement.name] = f"failed: {error}"
+            say(f"not measured: {measurement.name}, {failures[measurement.name]}")
+            continue
         say(f"{words}  {measurement.group:<11} {measurement.name:<20} {figures['rows_per_second']:>11,.0f} rows/s")
     return measured

@@ -40,6 +40,7 @@ def send_file(port, path):
 class Agent:
     """A program that takes lines over TCP and writes rows. Subclasses say how it is configured."""
 
+    foreign = True
     share_of_rows = 0.02  # most insert row by row
     table = "telemetry"
     program = None
@@ -214,6 +215,7 @@ class FluentBit(Agent):
 class ParallelCopy:
     name = "timescaledb_parallel_copy"
     title = "timescaledb-parallel-copy, CSV"
+    foreign = True
     WORKERS = 2
     settings = f"from a CSV file, {WORKERS} workers, batches of 10,000 rows; its start counts"
     program = "timescaledb-parallel-copy"

@@ -104,6 +104,25 @@ class Gates(unittest.TestCase):
         self.assertEqual(len({target.figure for target in limits.TARGETS}), len(limits.TARGETS))
 
 
+class Rounds(unittest.TestCase):
+    def failing(self):
+        raise AssertionError("it does not know its settings")
+
+    def test_a_foreign_program_that_fails_is_told_and_not_tried_again(self):
+        tries = []
+        measurements = [plan.Measurement("foreign", "peer", "", lambda: tries.append(1) or self.failing(), foreign=True),
+                        plan.Measurement("own", "node", "", lambda: {"rows_per_second": 1.0})]
+        failures = {}
+        with unittest.mock.patch("plan.say"):
+            rounds = [plan.run_round(measurements, "", failures) for _ in range(2)]
+        self.assertEqual(rounds, [{"own": {"rows_per_second": 1.0}}] * 2)
+        self.assertEqual((len(tries), failures), (1, {"foreign": "failed: it does not know its settings"}))
+
+    def test_whatever_else_fails_ends_the_run(self):
+        with self.assertRaises(AssertionError):
+            plan.run_round([plan.Measurement("own", "node", "", self.failing)], "", {})
+
+
 class Figures(unittest.TestCase):
     def rounds(self):
         return [{"copy 1": {"rows_per_second": 100.0}, "ndjson journal 1000": {"rows_per_second": 130.0, "memory_mib": 50, "cpu_s_per_million": {"node": 0.5}}},
