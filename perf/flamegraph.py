@@ -21,6 +21,8 @@ import workload
 # As sysexits.h has it: what is needed is not to be had here.
 EXIT_UNAVAILABLE = 69
 TOP_FUNCTIONS = 25
+# Of each kind of threads by itself, where it took at least this share of all.
+TOP_FUNCTIONS_OF_THREADS, THREADS_PERCENT_MIN = 10, 2
 SVG_WIDTH = 1600
 # Where Debian's libdevel-nytprof-perl has it, unless there is one on PATH.
 PACKAGED_FLAMEGRAPH = "/usr/share/perl5/Devel/NYTProf/flamegraph.pl"
@@ -94,6 +96,10 @@ def table(counts, options, how, rate):
     lines += ["", "place that is waited in" if options.offcpu else "function, by what it takes itself"]
     counted = stacks.by_waiting_place(counts) if options.offcpu else counts
     lines += [f"  {share:5.1f} %  {thread:<16} {name}" for share, thread, name in stacks.top(counted, TOP_FUNCTIONS)]
+    for thread, share in stacks.by_thread(counts):
+        if share >= THREADS_PERCENT_MIN:
+            lines += ["", f"of {thread} alone"]
+            lines += [f"  {part:5.1f} %  {name}" for part, _, name in stacks.top(stacks.of_threads(counted, thread), TOP_FUNCTIONS_OF_THREADS)]
     unnamed = stacks.unnamed_share(counts)
     if unnamed >= 1:
         lines += ["", f"{unnamed:.0f} % are in functions without a name: their program has no symbols here"

@@ -8,6 +8,7 @@ import collections
 import re
 
 UNKNOWN = "[unknown]"
+UNNAMED = re.compile(r"^\[unknown( in .*)?\]$")
 PREEMPTED = "[waits for a processor]"
 
 HEADER = re.compile(r"^\s*(?P<command>\S.*?)\s+(?P<process>-?\d+)/(?P<thread>-?\d+)\s+(?P<seconds>\d+\.\d+):\s+(?P<event>[\w:-]+):\s*(?P<trace>.*)$")
@@ -62,8 +63,11 @@ def read_samples(lines):
         frame = FRAME.match(line)
         if sample is not None and frame:
             symbol = frame["symbol"]
+            if symbol.startswith("[unknown]"):
+                sample.frames.append(unknown_in(frame["object"]))
+                continue
             if symbol not in names:
-                names[symbol] = UNKNOWN if symbol.startswith("[unknown]") else short_name(symbol)
+                names[symbol] = short_name(symbol)
             sample.frames.append(names[symbol])
         elif not line.strip() and sample is not None:
             sample.frames = tidy(reversed(sample.frames))
@@ -74,12 +78,18 @@ def read_samples(lines):
         yield sample
 
 
+def unknown_in(program):
+    """A function without a name, by the file it is in where that is known."""
+    file = (program or "").rpartition("/")[2]
+    return UNKNOWN if not file or file.startswith("[") else f"[unknown in {file}]"
+
+
 def tidy(frames):
-    """Without what is unknown at the outer end, and with one unknown where several follow each other: behind a function without a frame
+    """Without what is unknown at the outer end, and with one unknown where the same follows itself: behind a function without a frame
     pointer the addresses mean nothing."""
     kept = []
     for name in frames:
-        if name != UNKNOWN or (kept and kept[-1] != UNKNOWN):
+        if not UNNAMED.match(name) or (kept and kept[-1] != name):
             kept.append(name)
     return kept
 
@@ -143,6 +153,11 @@ def top(counts, limit):
     return [(100 * count / total, thread, name) for (thread, name), count in functions.most_common(limit)]
 
 
+def of_threads(counts, kind):
+    """The stacks of one kind of threads."""
+    return collections.Counter({stack: count for stack, count in counts.items() if kind_of_thread(stack[0]) == kind})
+
+
 def waiting_place(frames):
     """The function a waiting stack is told by: the innermost that is not the kernel's own way to put a thread to sleep."""
     for name in reversed(frames):
@@ -163,4 +178,4 @@ def by_waiting_place(counts):
 def unnamed_share(counts):
     """Percent of all whose innermost function has no name: no symbols, or no way to them."""
     total = sum(counts.values())
-    return 100 * sum(count for stack, count in counts.items() if stack[-1] == UNKNOWN) / total if total else 0.0
+    return 100 * sum(count for stack, count in counts.items() if UNNAMED.match(stack[-1])) / total if total else 0.0

@@ -88,6 +88,12 @@ class Reading(unittest.TestCase):
         counts = collections.Counter({("shard-0", "run", "sort"): 6, ("shard-1", "run", "sort"): 2, ("reactor-0", "run"): 2})
         self.assertEqual(stacks.top(counts, 10), [(80.0, "shard", "sort"), (20.0, "reactor", "run")])
         self.assertEqual(stacks.by_thread(counts), [("shard", 80.0), ("reactor", 20.0)])
+        self.assertEqual(stacks.top(stacks.of_threads(counts, "reactor"), 10), [(100.0, "reactor", "run")])
+
+    def test_functions_without_a_name_are_told_by_their_program(self):
+        sample = next(stacks.read_samples(["x 1/1 1.000000: cpu-clock:", "\t 7f00 [unknown] (/usr/lib/timescaledb.so)", "\t 7f10 main+0x1 (/bin/x)", ""]))
+        self.assertEqual(sample.frames, ["main", "[unknown in timescaledb.so]"])
+        self.assertEqual(stacks.unnamed_share({("x", *sample.frames): 1, ("x", "main"): 3}), 25)
 
     def test_addresses_that_mean_nothing_are_one_unknown(self):
         self.assertEqual(stacks.tidy([stacks.UNKNOWN, "run", stacks.UNKNOWN, stacks.UNKNOWN, "memcpy"]), ["run", stacks.UNKNOWN, "memcpy"])
