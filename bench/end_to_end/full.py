@@ -16,7 +16,7 @@ import gated
 import summary
 from facts import Facts
 from harness import Run, say
-from inside import measure_micro
+from inside import measure_codec, measure_stages
 from latency import Latencies
 from page import write_page
 from peers import HandWrittenService
@@ -27,12 +27,14 @@ from terminal import print_report
 
 @dataclasses.dataclass(frozen=True)
 class Scope:
-    """How much is measured: rounds of everything, rows of a load, seconds of a level of latency in a round, the node's ways."""
+    """How much is measured: rounds of everything, rows of a load, seconds of a level of latency in a round, the node's ways, and
+    whether all stages inside or the codec alone."""
 
     rounds: int
     rows: int
     latency_seconds: float
     cases: tuple = ALL_CASES
+    stages: bool = True
 
 
 FULL = Scope(rounds=4, rows=1_000_000, latency_seconds=4.0)
@@ -76,7 +78,7 @@ def measure(run, scope):
     measurements = [one for one in measurements if one.name not in failures]
     peers, absent = [one for one in peers if one.name not in failures], {**absent, **failures}
     latency = measure_latency(stage, rounds, peers, scope)
-    micro = measure_micro(quick=scope.rounds <= QUICK.rounds)
+    micro = measure_stages(quick=scope.rounds <= QUICK.rounds) if scope.stages else measure_codec()
     return {**summary.summarize(measurements, rounds, peers, absent, micro, latency),
             "command": "./dev bench" + "".join(f" {argument}" for argument in sys.argv[1:]), "rounds_count": scope.rounds, "rows": scope.rows,
             "machine": facts.machine(stage.folder), "versions": facts.versions(), "database": stage.settings(),

@@ -163,7 +163,7 @@ def at_service_rate(report):
 
 def stages(report):
     if not report["stages"]:
-        return section("Stages inside", "Not measured in this run.")
+        return section("Stages inside", "Of them only the codec was measured in this run.")
     rows = [[f"{stage['stage']}: {stage['case']}", f"{stage['nanoseconds']:,.1f}", stage["unit"], stage["reference"],
              f"{stage['reference_nanoseconds']:,.1f}", f"{stage['ratio']:.2f}"] for stage in report["stages"]]
     return section("Stages inside", "Each beside its references in the same process; the ratio is the speed against the reference, 1 is as fast.",

@@ -53,13 +53,13 @@ def peer(rounds, one):
 
 def summarize(measurements, rounds, peers, absent, micro, latency):
     """Everything but machine, versions and settings of the server."""
-    figures = {**figures_of.from_rounds(rounds), **figures_of.acknowledge_to_services(rounds, latency), **figures_of.from_micro([micro] if micro else [])}
+    figures = {**figures_of.from_rounds(rounds), **figures_of.acknowledge_to_services(rounds, latency), **figures_of.from_micro([micro])}
     bounds = {f"connections_{connections}": told(rounds, bound_name(connections)) for connections in (1, 2)}
     return {
         "bound": {"rows_per_second": bounds["connections_1"]["rows_per_second"], **bounds},
         "end_to_end": {protocol: end_to_end(rounds, protocol) for protocol in PROTOCOLS},
-        "codec": micro["codec"] if micro else {"records_per_second": None, "ratio_to_simdjson": None},
-        "stages": micro["stages"] if micro else [],
+        "codec": micro["codec"],
+        "stages": micro["stages"],
         "null_sink": {"records_per_second": told(rounds, "null_sink")["rows_per_second"], **told(rounds, "null_sink")},
         "peers": {one.name: peer(rounds, one) for one in peers},
         "peers_not_measured": absent,

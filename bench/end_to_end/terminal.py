@@ -83,7 +83,7 @@ def latency_lines(report):
 
 def stage_lines(report):
     if not report["stages"]:
-        yield "NOT MEASURED: codec and stages inside"
+        yield "Stages inside: of them only the codec was measured"
         return
     yield "Stages inside, beside a reference in the same process"
     yield from table(["stage", "case", "ns", "a", "reference", "ns", "ratio"],

@@ -21,7 +21,8 @@ import plan  # noqa: E402
 import terminal  # noqa: E402
 from harness import Run  # noqa: E402
 
-SMOKE = full.Scope(rounds=1, rows=10_000, latency_seconds=0.3, cases=tuple((protocol, "journal", batch) for batch in (1000, 100) for protocol in plan.PROTOCOLS))
+SMOKE = full.Scope(rounds=1, rows=10_000, latency_seconds=0.3, stages=False,
+                   cases=tuple((protocol, "journal", batch) for batch in (1000, 100) for protocol in plan.PROTOCOLS))
 RATIO = limits.at_least("ratio", 1.0, "for the test")
 SECONDS = limits.at_most("seconds", 2.0, "for the test")
 
@@ -173,7 +174,7 @@ class Smoke(unittest.TestCase):
             for key in ("rows_per_second", "ratio_to_bound", "node_cpu_s_per_million"):
                 self.assertGreater(one[key], 0, (protocol, key))
             self.assertEqual((one["ack"], one["batch"], len(one["cases"])), ("journal", 1000, 2))
-        self.assertGreaterEqual(report["codec"].keys(), {"records_per_second", "ratio_to_simdjson"})
+        self.assertGreater(min(report["codec"][key] for key in ("records_per_second", "ratio_to_simdjson")), 0)
         self.assertGreater(report["null_sink"]["records_per_second"], 0)
         self.assertGreater(report["memory_mib"], 1)
         self.assertEqual(set(report["connections"]), {"10", "10000"})
