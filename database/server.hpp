@@ -1,8 +1,8 @@
 // What the server is and can: the one place that tells PostgreSQL, TimescaleDB and its editions apart.
 //
 // Everything that differs by edition asks here: which migrations apply, what the node has to do itself, what
-// reports say. Nobody else looks at pg_extension or at timescaledb.license, but the sink, which lies below: it
-// asks whether COPY may compress (sink/direct_compress).
+// reports say. Nobody else looks at pg_extension or at timescaledb.license, but the sink, which lies below:
+// it asks whether COPY may compress (sink/direct_compress).
 #pragma once
 
 #include <cstdint>

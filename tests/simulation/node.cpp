@@ -97,6 +97,8 @@ void Node::add_shard(const Clock& clock, const Connect& connect, const std::vect
   setup.shard = index;
   setup.streams = streams;
   setup.synchronous_commit = "off";
+  // Some flushes are to go compressed and some not.
+  setup.direct_compress.rows_per_device_min = 3;
   setup.owner.journal_id = journal_->id_text();
   setup.owner.node_id = node_id;
   setup.dead_letter = dead_letter_table(streams[1], letter_seed(*journal_, 1, index), clock);

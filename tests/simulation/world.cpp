@@ -109,6 +109,7 @@ test::CallFate World::call_fate() {
 std::unique_ptr<Database> World::connect() {
   auto connection = std::make_unique<test::SimulatedServer>(streams_, server_, false);
   connection->hint = hint_;
+  connection->compressible = {streams_[0]->quoted_table()};
   connection->refuses = [this](const std::string& table, const std::string& tuple) {
     return account_.refuses(table, tuple);
   };
