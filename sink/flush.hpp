@@ -42,11 +42,14 @@ class FlushDevices {
     std::uint32_t flush;  // the slot is empty unless this is the current flush's number
   };
   struct Ranked {
+    std::uint64_t
+        key;  // of the text's bytes behind what all texts begin with: decides nearly every comparison
     std::string_view text;
     std::uint32_t device;
   };
 
   void grow();
+  void rank(std::uint32_t device_field);
   [[nodiscard]] Slot& slot_of(std::uint64_t hash) noexcept;
 
   std::vector<Slot> slots_;
