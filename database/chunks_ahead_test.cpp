@@ -20,19 +20,21 @@ class ChunksAheadTest : public LifecycleTest {
   void SetUp() override {
     LifecycleTest::SetUp();
     if (IsSkipped()) return;
-    execute("INSERT INTO telemetry (\"timestamp\", device_id) VALUES (now(), 'well-0');"
-            "INSERT INTO esp_telemetry (id, well_id, \"timestamp\") VALUES (0, 'well-0', now())");
-    midnight_us_ = std::stoll(value(
-        "SELECT (extract(epoch FROM date_trunc('day', now(), 'UTC') + INTERVAL '1 day' - '2000-01-01 00:00:00+00'::timestamptz) * "
-        "1000000)::bigint"));
+    execute(
+        "INSERT INTO telemetry (\"timestamp\", device_id) VALUES (now(), 'well-0');"
+        "INSERT INTO esp_telemetry (id, well_id, \"timestamp\") VALUES (0, 'well-0', now())");
+    midnight_us_ =
+        std::stoll(value("SELECT (extract(epoch FROM date_trunc('day', now(), 'UTC') + INTERVAL '1 day' - "
+                         "'2000-01-01 00:00:00+00'::timestamptz) * "
+                         "1000000)::bigint"));
   }
   [[nodiscard]] bool has_chunks() { return database_->edition() != "plain"; }
   std::string chunks_of(const std::string& table) {
     return value("SELECT count(*) FROM wellhead_chunks('" + table + "') WHERE range_until > now()");
   }
 
-  // Opens a flush as a shard does, over midnight into two tables, and leaves its transaction open. Nobody waits longer
-  // than the timeout for anybody.
+  // Opens a flush as a shard does, over midnight into two tables, and leaves its transaction open. Nobody
+  // waits longer than the timeout for anybody.
   DatabaseResult<void> write_over_midnight(Database& database, int number, bool hypertables) const {
     Flush flush(test::shipped_schemas());
     auto batch = test::make_batch();
@@ -48,12 +50,15 @@ class ChunksAheadTest : public LifecycleTest {
     const std::string lock = !known && hypertables ? guard.lock_statement(test::shipped_schemas()) : "";
     const auto begun = database.run("BEGIN; SET LOCAL lock_timeout = '400ms'; " + lock);
     if (!begun) return std::unexpected(begun.error());
-    for (const std::string table : {"telemetry (\"timestamp\", device_id)", "esp_telemetry (\"timestamp\", well_id, id)"}) {
+    for (const std::string table :
+         {"telemetry (\"timestamp\", device_id)", "esp_telemetry (\"timestamp\", well_id, id)"}) {
       const bool esp = table.starts_with("esp");
       std::string rows;
       for (int minute = -30; minute < 30; ++minute)
-        rows += fmt::format("{}\t{}{}\n", time_text(minute), device, esp ? fmt::format("\t{}", number * 100 + minute) : "");
-      if (auto copying = database.run("COPY " + table + " FROM STDIN"); !copying) return std::unexpected(copying.error());
+        rows += fmt::format("{}\t{}{}\n", time_text(minute), device,
+                            esp ? fmt::format("\t{}", number * 100 + minute) : "");
+      if (auto copying = database.run("COPY " + table + " FROM STDIN"); !copying)
+        return std::unexpected(copying.error());
       if (auto sent = database.copy_data(std::as_bytes(std::span(rows))); !sent) return sent;
       if (auto ended = database.copy_end(); !ended) return std::unexpected(ended.error());
     }
@@ -106,7 +111,8 @@ TEST_P(ChunksAheadTest, EightWritersCrossMidnightAtOnceAndNobodyWaits) {
 TEST_P(ChunksAheadTest, WithoutThemTheyWaitForEachOther) {
   const std::vector<std::string> failures = cross_midnight();
   if (!has_chunks()) {
-    EXPECT_TRUE(failures.empty()) << "the migration made partitions, and a row without one goes to the default";
+    EXPECT_TRUE(failures.empty())
+        << "the migration made partitions, and a row without one goes to the default";
     return;
   }
   ASSERT_EQ(failures.size(), static_cast<std::size_t>(writer_count - 1)) << testing::PrintToString(failures);
@@ -127,8 +133,10 @@ TEST_P(ChunksAheadTest, AChunkMadeAheadIsLikeAnyOtherAndEmpty) {
   EXPECT_EQ(chunks_of("diagnostic_results"), "0") << "nothing is copied from an empty table";
   EXPECT_EQ(value("SELECT count(*) FROM telemetry"), before);
   const std::string parts =
-      "SELECT count(DISTINCT (SELECT string_agg(replace(pg_get_indexdef(x.indexrelid), i.relname, ''), ';' ORDER BY "
-      "i.relname) IS NOT NULL AND count(*) = 3 FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid WHERE x.indrelid = "
+      "SELECT count(DISTINCT (SELECT string_agg(replace(pg_get_indexdef(x.indexrelid), i.relname, ''), ';' "
+      "ORDER BY "
+      "i.relname) IS NOT NULL AND count(*) = 3 FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid WHERE "
+      "x.indrelid = "
       "c.chunk::regclass)) || ' ' || count(DISTINCT (SELECT count(*) FROM pg_constraint k WHERE k.conrelid = "
       "c.chunk::regclass)) FROM wellhead_chunks('esp_telemetry') c";
   EXPECT_EQ(value(parts), "1 1") << "indexes and constraints are the same on each";
@@ -138,15 +146,17 @@ TEST_P(ChunksAheadTest, AChunkMadeAheadIsLikeAnyOtherAndEmpty) {
 }
 
 TEST_P(ChunksAheadTest, ATableWithTriggersIsLeftToTheGuard) {
-  execute("CREATE FUNCTION told() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
-          "CREATE TRIGGER told AFTER INSERT ON telemetry FOR EACH ROW EXECUTE FUNCTION told()");
+  execute(
+      "CREATE FUNCTION told() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
+      "CREATE TRIGGER told AFTER INSERT ON telemetry FOR EACH ROW EXECUTE FUNCTION told()");
   MaintenanceReport report;
   ASSERT_TRUE(maintenance_->make_partitions(report));
   EXPECT_EQ(chunks_of("telemetry"), has_chunks() ? "1" : "4") << "partitions need no row to be made";
   EXPECT_EQ(chunks_of("esp_telemetry"), has_chunks() ? "3" : "4");
 }
 
-INSTANTIATE_TEST_SUITE_P(Servers, ChunksAheadTest, testing::Values(TestedServer::as_it_is, TestedServer::plain), name_of);
+INSTANTIATE_TEST_SUITE_P(Servers, ChunksAheadTest,
+                         testing::Values(TestedServer::as_it_is, TestedServer::plain), name_of);
 
 }  // namespace
 }  // namespace wellhead

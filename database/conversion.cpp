@@ -45,8 +45,8 @@ std::string progress(std::uint64_t copied, std::uint64_t expected, std::uint64_t
   const double seconds = std::max(0.001, static_cast<double>(elapsed.count()) / 1'000);
   const double rate = static_cast<double>(here) / seconds;
   const double left = rate > 0 && expected > copied ? static_cast<double>(expected - copied) / rate : 0;
-  return fmt::format("Copied {} of {} rows, {:.0f} rows/s, {:.0f} s left.", copied, std::max(copied, expected), rate,
-                     left);
+  return fmt::format("Copied {} of {} rows, {:.0f} rows/s, {:.0f} s left.", copied,
+                     std::max(copied, expected), rate, left);
 }
 
 milliseconds since(steady_clock::time_point begun) {
@@ -59,11 +59,13 @@ Conversion::Conversion(Database& database, ConversionTable table, ConversionOpti
                        std::function<void(std::string_view)> tell)
     : database_(database), table_(std::move(table)), options_(std::move(options)), tell_(std::move(tell)) {}
 
-std::expected<ConversionStatus, std::string> Conversion::status(Database& database, const std::string& table) {
+std::expected<ConversionStatus, std::string> Conversion::status(Database& database,
+                                                                const std::string& table) {
   ConversionStatus status;
   status.table = table;
   const auto refuse = [&](const DatabaseError& error) {
-    return std::unexpected(fmt::format("Where the conversion of {} stands cannot be read: {}.", table, describe(error)));
+    return std::unexpected(
+        fmt::format("Where the conversion of {} stands cannot be read: {}.", table, describe(error)));
   };
   const auto exists = database.query("SELECT to_regclass('wellhead_conversion') IS NOT NULL");
   if (!exists) return refuse(exists.error());
@@ -78,8 +80,8 @@ std::expected<ConversionStatus, std::string> Conversion::status(Database& databa
   for (const auto& [column, values] : {std::pair{"position", &status.position},
                                        {"last_key", &status.last_key},
                                        {"dropped_columns", &status.dropped_columns}}) {
-    const auto parts = database.query(fmt::format("SELECT unnest({}) FROM wellhead_conversion WHERE table_name = {}",
-                                                  column, sql_literal(table)));
+    const auto parts = database.query(fmt::format(
+        "SELECT unnest({}) FROM wellhead_conversion WHERE table_name = {}", column, sql_literal(table)));
     if (!parts) return refuse(parts.error());
     for (const DatabaseRow& part : *parts) values->push_back(part[0].value_or(""));
   }
@@ -101,7 +103,8 @@ std::expected<ConversionStatus, std::string> Conversion::current() {
 
 std::unexpected<std::string> Conversion::failed(std::string_view what, const DatabaseError& error) const {
   return std::unexpected(fmt::format(
-      "{} failed, and this step was rolled back: {}. The table {} is as it was; set right what the server names and "
+      "{} failed, and this step was rolled back: {}. The table {} is as it was; set right what the server "
+      "names and "
       "run the same command again, which goes on from here, or take the conversion back with --rollback.",
       what, describe(error), table_.name));
 }
@@ -119,16 +122,18 @@ DatabaseResult<void> Conversion::run_all(std::string_view statements) {
 }
 
 std::string Conversion::set_state(std::string_view state, std::string_view more) const {
-  return fmt::format("UPDATE wellhead_conversion SET state = {}{}, changed_at = now() WHERE table_name = {}; ",
-                     sql_literal(state), more, sql_literal(table_.name));
+  return fmt::format(
+      "UPDATE wellhead_conversion SET state = {}{}, changed_at = now() WHERE table_name = {}; ",
+      sql_literal(state), more, sql_literal(table_.name));
 }
 
 Conversion::Outcome Conversion::alone(std::string_view locks, std::string_view what, const Step& step) {
   const auto until = steady_clock::now() + options_.lock_patience;
   milliseconds pause = lock_pause;
   for (;;) {
-    auto done = run_all(fmt::format("BEGIN; SET LOCAL client_min_messages = warning; SET LOCAL lock_timeout = {}; {}",
-                                    options_.lock_timeout.count(), locks));
+    auto done =
+        run_all(fmt::format("BEGIN; SET LOCAL client_min_messages = warning; SET LOCAL lock_timeout = {}; {}",
+                            options_.lock_timeout.count(), locks));
     if (done) done = step();
     if (done) done = run_all("COMMIT");
     if (done) return {};
@@ -137,7 +142,8 @@ Conversion::Outcome Conversion::alone(std::string_view locks, std::string_view w
     if (code != lock_not_available && code != deadlock_detected) return failed(what, done.error());
     if (steady_clock::now() >= until)
       return std::unexpected(fmt::format(
-          "{} needs a moment alone with {}, and others held it for {} s. The step was rolled back, and nobody waits "
+          "{} needs a moment alone with {}, and others held it for {} s. The step was rolled back, and "
+          "nobody waits "
           "for it; look in pg_stat_activity for long transactions on it, then run the same command again.",
           what, table_.name, options_.lock_patience.count() / 1'000));
     tell_(fmt::format("{} waits for others to let go of {}.", what, table_.name));
@@ -175,9 +181,12 @@ DatabaseResult<std::string> Conversion::deferred_indexes() {
   const auto rows = database_.query(fmt::format(
       "SELECT CASE WHEN c.oid IS NULL THEN replace(pg_get_indexdef(x.indexrelid), ' ON ONLY ', ' ON ') ELSE "
       "format('ALTER TABLE %s ADD CONSTRAINT %s %s', c.conrelid::regclass, quote_ident(c.conname), "
-      "pg_get_constraintdef(c.oid)) END, CASE WHEN c.oid IS NULL THEN format('DROP INDEX %s', x.indexrelid::regclass) "
-      "ELSE format('ALTER TABLE %s DROP CONSTRAINT %s', c.conrelid::regclass, quote_ident(c.conname)) END FROM pg_index x LEFT JOIN pg_constraint c ON c.conindid = "
-      "x.indexrelid AND c.contype IN ('p', 'u') WHERE x.indrelid = {}::regclass ORDER BY c.conname NULLS LAST, 1",
+      "pg_get_constraintdef(c.oid)) END, CASE WHEN c.oid IS NULL THEN format('DROP INDEX %s', "
+      "x.indexrelid::regclass) "
+      "ELSE format('ALTER TABLE %s DROP CONSTRAINT %s', c.conrelid::regclass, quote_ident(c.conname)) END "
+      "FROM pg_index x LEFT JOIN pg_constraint c ON c.conindid = "
+      "x.indexrelid AND c.contype IN ('p', 'u') WHERE x.indrelid = {}::regclass ORDER BY c.conname NULLS "
+      "LAST, 1",
       next));
   if (!rows) return std::unexpected(rows.error());
   std::vector<std::string> later;
@@ -207,19 +216,21 @@ Conversion::Outcome Conversion::begin(std::uint64_t rows_expected) {
   std::string order;
   for (const std::string& part : table_.key)
     order += fmt::format("{}{} DESC", order.empty() ? "" : ", ", sql_identifier(part));
-  return alone(fmt::format("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", old_name), "Beginning to note changes",
-               [&]() -> DatabaseResult<void> {
-                 if (auto noting = run_all(conversion_sql::start_noting(table_, old_name)); !noting) return noting;
-                 const auto indexes = deferred_indexes();
-                 if (!indexes) return std::unexpected(indexes.error());
-                 return run_all(
-                     conversion_sql::add_kept_columns(table_) + *indexes +
-                     set_state("copying",
-                               fmt::format(", position = NULL, rows_copied = 0, rows_expected = {}, kept_columns = {}, "
-                                           "dropped_columns = {}, last_key = (SELECT ARRAY[{}] FROM {} ORDER BY {} LIMIT 1)",
-                                           rows_expected, array_of(kept), array_of(options_.dropped_columns), last,
-                                           old_name, order)));
-               });
+  return alone(
+      fmt::format("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", old_name), "Beginning to note changes",
+      [&]() -> DatabaseResult<void> {
+        if (auto noting = run_all(conversion_sql::start_noting(table_, old_name)); !noting) return noting;
+        const auto indexes = deferred_indexes();
+        if (!indexes) return std::unexpected(indexes.error());
+        return run_all(
+            conversion_sql::add_kept_columns(table_) + *indexes +
+            set_state(
+                "copying",
+                fmt::format(", position = NULL, rows_copied = 0, rows_expected = {}, kept_columns = {}, "
+                            "dropped_columns = {}, last_key = (SELECT ARRAY[{}] FROM {} ORDER BY {} LIMIT 1)",
+                            rows_expected, array_of(kept), array_of(options_.dropped_columns), last, old_name,
+                            order)));
+      });
 }
 
 Conversion::Outcome Conversion::copy() {
@@ -235,18 +246,21 @@ Conversion::Outcome Conversion::copy() {
     return failed("Copying", error);
   };
   while (!last) {
-    auto ends = database_.query(conversion_sql::batch_end(table_, now->position, now->last_key, options_.batch_rows));
+    auto ends =
+        database_.query(conversion_sql::batch_end(table_, now->position, now->last_key, options_.batch_rows));
     if (!ends) return fail(ends.error());
     last = ends->empty();
     std::vector<std::string> until = now->last_key;
-    for (std::size_t part = 0; !last && part < until.size(); ++part) until[part] = ends->front()[part].value_or("");
+    for (std::size_t part = 0; !last && part < until.size(); ++part)
+      until[part] = ends->front()[part].value_or("");
     const auto copied = database_.run("BEGIN; SET LOCAL synchronous_commit = off; " +
                                       conversion_sql::copy_batch(table_, now->position, until));
     if (!copied) return fail(copied.error());
     now->rows_copied += copied->rows_updated;
     now->position = until;
-    const auto recorded = run_all(set_state("copying", fmt::format(", position = {}, rows_copied = {}", array_of(until),
-                                                                   now->rows_copied)) + "COMMIT");
+    const auto recorded = run_all(set_state("copying", fmt::format(", position = {}, rows_copied = {}",
+                                                                   array_of(until), now->rows_copied)) +
+                                  "COMMIT");
     if (!recorded) return fail(recorded.error());
     if (!last && steady_clock::now() - told >= tell_every) {
       told = steady_clock::now();
@@ -261,14 +275,14 @@ Conversion::Outcome Conversion::copy() {
 // One transaction each with its removal from the list, so that a list that is empty means they are all there.
 Conversion::Outcome Conversion::make_indexes() {
   const auto begun = steady_clock::now();
-  const auto rows = database_.query(fmt::format("SELECT unnest(later) FROM wellhead_conversion WHERE table_name = {}",
-                                                sql_literal(table_.name)));
+  const auto rows = database_.query(fmt::format(
+      "SELECT unnest(later) FROM wellhead_conversion WHERE table_name = {}", sql_literal(table_.name)));
   if (!rows) return failed("Making the indexes", rows.error());
   for (const DatabaseRow& row : *rows) {
-    const auto made = run_all(
-        fmt::format("BEGIN; {}; UPDATE wellhead_conversion SET later = array_remove(later, {}) WHERE table_name = {}; "
-                    "COMMIT",
-                    row[0].value_or(""), sql_literal(row[0].value_or("")), sql_literal(table_.name)));
+    const auto made = run_all(fmt::format(
+        "BEGIN; {}; UPDATE wellhead_conversion SET later = array_remove(later, {}) WHERE table_name = {}; "
+        "COMMIT",
+        row[0].value_or(""), sql_literal(row[0].value_or("")), sql_literal(table_.name)));
     if (made) continue;
     abandon();
     return failed("Making an index", made.error());
@@ -276,7 +290,8 @@ Conversion::Outcome Conversion::make_indexes() {
   if (rows->empty()) return {};
   if (const auto analyzed = run_all("ANALYZE " + conversion_sql::next_table(table_)); !analyzed)
     return failed("Analyzing the new table", analyzed.error());
-  tell_(fmt::format("Made {} indexes in {:.1f} s.", rows->size(), static_cast<double>(since(begun).count()) / 1'000));
+  tell_(fmt::format("Made {} indexes in {:.1f} s.", rows->size(),
+                    static_cast<double>(since(begun).count()) / 1'000));
   return {};
 }
 
@@ -290,7 +305,8 @@ DatabaseResult<Conversion::Taken> Conversion::take(const std::string& statements
 DatabaseResult<Conversion::Taken> Conversion::bring_over_noted(Direction direction, std::uint64_t most) {
   auto taken = take(conversion_sql::take_noted(table_, most));
   if (!taken || taken->rows == 0 || taken->truncated || taken->first_time.empty()) return taken;
-  const auto brought = run_all(conversion_sql::bring_over(table_, direction, taken->first_time, taken->last_time));
+  const auto brought =
+      run_all(conversion_sql::bring_over(table_, direction, taken->first_time, taken->last_time));
   if (!brought) return std::unexpected(brought.error());
   return taken;
 }
@@ -332,10 +348,11 @@ Conversion::Outcome Conversion::catch_up() {
       return {};
     }
   }
-  return std::unexpected(fmt::format(
-      "{} is changed faster than the changes can be brought over. Nothing is lost; run the same command again when "
-      "there is less to do.",
-      table_.name));
+  return std::unexpected(
+      fmt::format("{} is changed faster than the changes can be brought over. Nothing is lost; run the same "
+                  "command again when "
+                  "there is less to do.",
+                  table_.name));
 }
 
 Conversion::Outcome Conversion::compare() {
@@ -355,10 +372,11 @@ Conversion::Outcome Conversion::compare() {
     told += fmt::format("{}on the day from {} {} rows and {}", told.empty() ? "" : ", ", row[0].value_or(""),
                         row[1].value_or(""), row[2].value_or(""));
   }
-  return std::unexpected(fmt::format(
-      "The old table and the new one differ on {} days: {}{}. The names were not changed and {} is as it was; somebody "
-      "wrote to the new table: take the conversion back with --rollback, and begin anew.",
-      days->size(), told, days->size() > days_told ? ", …" : "", table_.name));
+  return std::unexpected(
+      fmt::format("The old table and the new one differ on {} days: {}{}. The names were not changed and {} "
+                  "is as it was; somebody "
+                  "wrote to the new table: take the conversion back with --rollback, and begin anew.",
+                  days->size(), told, days->size() > days_told ? ", …" : "", table_.name));
 }
 
 Conversion::Outcome Conversion::swap() {
@@ -373,13 +391,15 @@ Conversion::Outcome Conversion::swap() {
       if (!settled) return run_all("ROLLBACK; BEGIN");  // nobody is to wait for so much
       return run_all(conversion_sql::swap(table_) + set_state("swapped"));
     };
-    const Outcome done = alone(fmt::format("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", conversion_sql::old_table(table_)),
-                               "Changing the names", step);
+    const Outcome done =
+        alone(fmt::format("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", conversion_sql::old_table(table_)),
+              "Changing the names", step);
     if (!done) return done;
     if (settled) {
-      tell_(fmt::format("{0} is the new table; writers waited {1:.2f} s. The old one is kept as {0}_before, until "
-                        "`wellhead migrate convert {0} --finish`.",
-                        table_.name, static_cast<double>(since(locked).count()) / 1'000));
+      tell_(fmt::format(
+          "{0} is the new table; writers waited {1:.2f} s. The old one is kept as {0}_before, until "
+          "`wellhead migrate convert {0} --finish`.",
+          table_.name, static_cast<double>(since(locked).count()) / 1'000));
       return {};
     }
     if (auto caught_up = catch_up(); !caught_up) return caught_up;
@@ -393,25 +413,28 @@ Conversion::Outcome Conversion::roll_back(bool discard) {
   if (!now) return std::unexpected(now.error());
   if (now->state == "swapped") return roll_back_after_swap(discard);
   if (now->state == "copying" || now->state == "copied") return roll_back_before_swap();
-  return std::unexpected(fmt::format("There is no conversion of {} to take back{}. Nothing was changed.", table_.name,
-                                     now->state == "finished" ? ": it is finished, and the old table is gone" : ""));
+  return std::unexpected(
+      fmt::format("There is no conversion of {} to take back{}. Nothing was changed.", table_.name,
+                  now->state == "finished" ? ": it is finished, and the old table is gone" : ""));
 }
 
 Conversion::Outcome Conversion::roll_back_before_swap() {
   const std::string next = conversion_sql::next_table(table_);
-  return alone(fmt::format("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", conversion_sql::old_table(table_)),
-               "Taking the conversion back", [&]() -> DatabaseResult<void> {
-                 const auto rows = database_.query(fmt::format(
-                     "SELECT unnest(later) FROM wellhead_conversion WHERE table_name = {}", sql_literal(table_.name)));
-                 if (!rows) return std::unexpected(rows.error());
-                 std::string indexes;
-                 for (const DatabaseRow& row : *rows) indexes += row[0].value_or("") + "; ";
-                 return run_all(conversion_sql::stop_noting(table_, conversion_sql::old_table(table_)) +
-                                fmt::format("TRUNCATE {}; ", next) + indexes +
-                                conversion_sql::drop_kept_columns(table_, next) +
-                                set_state("prepared", ", later = '{}', kept_columns = '{}', dropped_columns = '{}', "
-                                                      "position = NULL, last_key = NULL, rows_copied = 0"));
-               });
+  return alone(
+      fmt::format("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", conversion_sql::old_table(table_)),
+      "Taking the conversion back", [&]() -> DatabaseResult<void> {
+        const auto rows = database_.query(fmt::format(
+            "SELECT unnest(later) FROM wellhead_conversion WHERE table_name = {}", sql_literal(table_.name)));
+        if (!rows) return std::unexpected(rows.error());
+        std::string indexes;
+        for (const DatabaseRow& row : *rows) indexes += row[0].value_or("") + "; ";
+        return run_all(conversion_sql::stop_noting(table_, conversion_sql::old_table(table_)) +
+                       fmt::format("TRUNCATE {}; ", next) + indexes +
+                       conversion_sql::drop_kept_columns(table_, next) +
+                       set_state("prepared",
+                                 ", later = '{}', kept_columns = '{}', dropped_columns = '{}', "
+                                 "position = NULL, last_key = NULL, rows_copied = 0"));
+      });
 }
 
 DatabaseResult<void> Conversion::bring_back_days(const std::vector<std::string>& days) {
@@ -422,15 +445,17 @@ DatabaseResult<void> Conversion::bring_back_days(const std::vector<std::string>&
                  "; COMMIT");
 }
 
-// Rows that differ on days that differ are brought back; what changes meanwhile is noted, as on the way there.
+// Rows that differ on days that differ are brought back; what changes meanwhile is noted, as on the way
+// there.
 Conversion::Outcome Conversion::bring_back() {
   const std::string live = conversion_sql::old_table(table_);
-  if (auto noting = alone(fmt::format("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", live), "Beginning to note changes",
-                          [&] { return run_all(conversion_sql::start_noting(table_, live)); });
+  if (auto noting =
+          alone(fmt::format("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", live), "Beginning to note changes",
+                [&] { return run_all(conversion_sql::start_noting(table_, live)); });
       !noting)
     return noting;
-  const auto days = database_.query(
-      conversion_sql::compare_days(table_, conversion_sql::before_table(table_), live));
+  const auto days =
+      database_.query(conversion_sql::compare_days(table_, conversion_sql::before_table(table_), live));
   abandon();
   if (!days) return failed("Comparing", days.error());
   std::vector<std::string> differing;
@@ -441,10 +466,11 @@ Conversion::Outcome Conversion::bring_back() {
     const auto brought = bring_back_days(differing);
     if (!brought) {
       abandon();
-      return std::unexpected(fmt::format(
-          "Rows written to {} since the names changed do not fit the old table: {}. Nothing was rolled back; set them "
-          "right, or say --discard to lose what was written on {} days since.",
-          table_.name, describe(brought.error()), differing.size()));
+      return std::unexpected(
+          fmt::format("Rows written to {} since the names changed do not fit the old table: {}. Nothing was "
+                      "rolled back; set them "
+                      "right, or say --discard to lose what was written on {} days since.",
+                      table_.name, describe(brought.error()), differing.size()));
     }
   }
   for (int round = 0; round < catch_up_rounds; ++round) {
@@ -460,25 +486,28 @@ Conversion::Outcome Conversion::roll_back_after_swap(bool discard) {
     if (auto brought = bring_back(); !brought) return brought;
   }
   const std::string live = conversion_sql::old_table(table_);
-  return alone(fmt::format("LOCK TABLE {}, {} IN ACCESS EXCLUSIVE MODE", live, conversion_sql::before_table(table_)),
-               "Changing the names back", [&]() -> DatabaseResult<void> {
-                 if (!discard) {
-                   const auto taken = bring_over_noted(Direction::back, taken_most * 10);
-                   if (!taken) return std::unexpected(taken.error());
-                 }
-                 return run_all(conversion_sql::swap_back(table_) +
-                                set_state("prepared", ", kept_columns = '{}', dropped_columns = '{}', position = NULL, "
-                                                      "last_key = NULL, rows_copied = 0"));
-               });
+  return alone(
+      fmt::format("LOCK TABLE {}, {} IN ACCESS EXCLUSIVE MODE", live, conversion_sql::before_table(table_)),
+      "Changing the names back", [&]() -> DatabaseResult<void> {
+        if (!discard) {
+          const auto taken = bring_over_noted(Direction::back, taken_most * 10);
+          if (!taken) return std::unexpected(taken.error());
+        }
+        return run_all(conversion_sql::swap_back(table_) +
+                       set_state("prepared",
+                                 ", kept_columns = '{}', dropped_columns = '{}', position = NULL, "
+                                 "last_key = NULL, rows_copied = 0"));
+      });
 }
 
 Conversion::Outcome Conversion::finish() {
   const auto now = current();
   if (!now) return std::unexpected(now.error());
   if (now->state != "swapped")
-    return std::unexpected(fmt::format("The conversion of {} is not at its end, so nothing can be finished. Nothing was "
-                                       "changed; `wellhead migrate convert {} --status` tells where it stands.",
-                                       table_.name, table_.name));
+    return std::unexpected(
+        fmt::format("The conversion of {} is not at its end, so nothing can be finished. Nothing was "
+                    "changed; `wellhead migrate convert {} --status` tells where it stands.",
+                    table_.name, table_.name));
   return alone(fmt::format("LOCK TABLE {}, {} IN ACCESS EXCLUSIVE MODE", conversion_sql::old_table(table_),
                            conversion_sql::before_table(table_)),
                "Removing the old table", [&] {

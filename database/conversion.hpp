@@ -1,17 +1,19 @@
 // Makes a plain table what the migrations give, while others go on writing to it.
 //
-// The way: the new table lies beside, in the schema wellhead_next (state `prepared`, made by the migrations). From
-// begin() on a trigger notes which rows of the old one change. Rows are copied in the order of the key, each batch
-// in a transaction with the position it reached; then what was noted is brought over, until there is little of it;
-// days are compared; and in one moment alone with the table the last of it is brought over and the names change.
+// The way: the new table lies beside, in the schema wellhead_next (state `prepared`, made by the migrations).
+// From begin() on a trigger notes which rows of the old one change. Rows are copied in the order of the key,
+// each batch in a transaction with the position it reached; then what was noted is brought over, until there
+// is little of it; days are compared; and in one moment alone with the table the last of it is brought over
+// and the names change.
 //
-// What holds from the end of copying on, at every moment and in every snapshot: rows whose locator (key, device,
-// time) is not noted are the same in both tables. A change notes the locator before it and the one after it, in the
-// transaction that changes; whoever takes a locator from the notes makes both tables the same there, in one
-// transaction. So the notes may be taken in any order, and a locator twice.
+// What holds from the end of copying on, at every moment and in every snapshot: rows whose locator (key,
+// device, time) is not noted are the same in both tables. A change notes the locator before it and the one
+// after it, in the transaction that changes; whoever takes a locator from the notes makes both tables the
+// same there, in one transaction. So the notes may be taken in any order, and a locator twice.
 //
-// Every step is a transaction with the row of wellhead_conversion that records it: an end at any moment leaves steps
-// that are done and steps that are not. One thread; REQUIRES that no one else converts, by the lock of migrations.
+// Every step is a transaction with the row of wellhead_conversion that records it: an end at any moment
+// leaves steps that are done and steps that are not. One thread; REQUIRES that no one else converts, by the
+// lock of migrations.
 #pragma once
 
 #include <chrono>
@@ -44,7 +46,8 @@ struct ConversionOptions {
   std::uint64_t batch_rows = 200'000;
   std::vector<std::string> dropped_columns;  // kept ones that go with the old table
   std::chrono::milliseconds lock_timeout{1'000};
-  std::chrono::milliseconds lock_patience{300'000};  // to be alone with the table, in attempts of lock_timeout
+  std::chrono::milliseconds lock_patience{
+      300'000};  // to be alone with the table, in attempts of lock_timeout
 };
 
 class Conversion {
@@ -70,8 +73,8 @@ class Conversion {
   [[nodiscard]] Outcome compare();
   [[nodiscard]] Outcome swap();
 
-  // To `prepared`. Before the swap the old table only loses its trigger. After it, rows that were written since are
-  // brought back first; with `discard` they are not.
+  // To `prepared`. Before the swap the old table only loses its trigger. After it, rows that were written
+  // since are brought back first; with `discard` they are not.
   [[nodiscard]] Outcome roll_back(bool discard);
   // From `swapped` to `finished`: the old table goes for good.
   [[nodiscard]] Outcome finish();
@@ -88,7 +91,8 @@ class Conversion {
   // `step` in a transaction that begins alone with the tables: again, until their locks are had.
   [[nodiscard]] Outcome alone(std::string_view locks, std::string_view what, const Step& step);
   [[nodiscard]] DatabaseResult<Taken> take(const std::string& statements);
-  [[nodiscard]] DatabaseResult<Taken> bring_over_noted(conversion_sql::Direction direction, std::uint64_t most);
+  [[nodiscard]] DatabaseResult<Taken> bring_over_noted(conversion_sql::Direction direction,
+                                                       std::uint64_t most);
   [[nodiscard]] std::expected<Taken, std::string> catch_up_once(conversion_sql::Direction direction);
   [[nodiscard]] Outcome bring_back();
   [[nodiscard]] DatabaseResult<void> bring_back_days(const std::vector<std::string>& days);

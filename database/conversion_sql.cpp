@@ -63,14 +63,14 @@ std::string equal(const std::vector<std::string>& columns, std::string_view left
   return text;
 }
 
-// A number of a row's content: of the values as the new table holds them. A kept column may have any type, and
-// not every type has a hash.
+// A number of a row's content: of the values as the new table holds them. A kept column may have any type,
+// and not every type has a hash.
 std::string content_hash(const ConversionTable& table, std::string_view alias) {
   std::string values;
   for (const ConversionColumn& column : table.columns) {
     if (column.old_type.empty()) continue;
-    values += fmt::format("{}CAST({}.{} AS {})", values.empty() ? "" : ", ", alias, sql_identifier(column.name),
-                          column.kept ? "text" : column.new_type);
+    values += fmt::format("{}CAST({}.{} AS {})", values.empty() ? "" : ", ", alias,
+                          sql_identifier(column.name), column.kept ? "text" : column.new_type);
   }
   return fmt::format("hash_record_extended(ROW({}), 0)", values);
 }
@@ -82,13 +82,15 @@ std::string day_of(const ConversionTable& table, std::string_view alias) {
 
 std::string triggers_off(std::string_view watched) {
   return fmt::format(
-      "DROP TRIGGER IF EXISTS wellhead_conversion ON {0}; DROP TRIGGER IF EXISTS wellhead_conversion_truncate ON {0}; ",
+      "DROP TRIGGER IF EXISTS wellhead_conversion ON {0}; DROP TRIGGER IF EXISTS "
+      "wellhead_conversion_truncate ON {0}; ",
       watched);
 }
 
 // {0} the table, {1} a pattern's end, {2} the replacement.
 std::string rename_indexes(std::string_view table, bool to_before) {
-  return fmt::format(R"sql(
+  return fmt::format(
+      R"sql(
 DO $wellhead$
 DECLARE part record;
 BEGIN
@@ -98,8 +100,8 @@ BEGIN
   END LOOP;
 END
 $wellhead$;)sql",
-                     sql_literal(table),
-                     to_before ? "left(part.plain, 56) || '_before'" : "regexp_replace(part.plain, '_before$', '')");
+      sql_literal(table),
+      to_before ? "left(part.plain, 56) || '_before'" : "regexp_replace(part.plain, '_before$', '')");
 }
 
 // Partitions do not follow their table into its schema by themselves; chunks have a schema of their own.
@@ -143,7 +145,8 @@ std::string identity_successor(const ConversionTable& table) {
   return qualified(table.schema, table.name + "_" + table.sequence.column + "_sequence");
 }
 
-// The counter behind a column goes on counting: a sequence changes its owner, an identity hands its count to one.
+// The counter behind a column goes on counting: a sequence changes its owner, an identity hands its count to
+// one.
 std::string bring_sequence(const ConversionTable& table) {
   const ConversionTable::Sequence& sequence = table.sequence;
   if (sequence.column.empty()) return "";
@@ -153,22 +156,25 @@ std::string bring_sequence(const ConversionTable& table) {
   if (sequence.identity)
     text = fmt::format("CREATE SEQUENCE {0}; SELECT setval({1}, last_value, is_called) FROM {2}; ", successor,
                        sql_literal(successor), sequence.name);
-  text += fmt::format("ALTER TABLE {0} ALTER COLUMN {1} SET DEFAULT nextval({2}::regclass); ", old_table(table), column,
-                      sql_literal(successor));
+  text += fmt::format("ALTER TABLE {0} ALTER COLUMN {1} SET DEFAULT nextval({2}::regclass); ",
+                      old_table(table), column, sql_literal(successor));
   // One owner has both, or the server refuses.
-  return text + fmt::format("ALTER SEQUENCE {} OWNED BY NONE; ALTER SEQUENCE {} OWNED BY {}.{}; ", successor, successor,
-                            old_table(table), column);
+  return text + fmt::format("ALTER SEQUENCE {} OWNED BY NONE; ALTER SEQUENCE {} OWNED BY {}.{}; ", successor,
+                            successor, old_table(table), column);
 }
 
 std::string return_sequence(const ConversionTable& table) {
   const ConversionTable::Sequence& sequence = table.sequence;
   if (sequence.column.empty()) return "";
   const std::string column = sql_identifier(sequence.column);
-  const std::string drop = fmt::format("ALTER TABLE {} ALTER COLUMN {} DROP DEFAULT; ", old_table(table), column);
+  const std::string drop =
+      fmt::format("ALTER TABLE {} ALTER COLUMN {} DROP DEFAULT; ", old_table(table), column);
   if (sequence.identity)
     return fmt::format("SELECT setval({}, last_value, is_called) FROM {}; {} DROP SEQUENCE {}; ",
-                       sql_literal(sequence.name), identity_successor(table), drop, identity_successor(table));
-  return fmt::format("{} ALTER SEQUENCE {} OWNED BY {}.{}; ", drop, sequence.name, before_table(table), column);
+                       sql_literal(sequence.name), identity_successor(table), drop,
+                       identity_successor(table));
+  return fmt::format("{} ALTER SEQUENCE {} OWNED BY {}.{}; ", drop, sequence.name, before_table(table),
+                     column);
 }
 
 std::string defaults(const ConversionTable& table) {
@@ -180,14 +186,14 @@ std::string defaults(const ConversionTable& table) {
   return text;
 }
 
-// Aggregates of the node's computed of the table know nothing of the rows that came all at once. The bounds are
-// those of chunks: to look for the first and the last row takes too long while everybody waits.
+// Aggregates of the node's computed of the table know nothing of the rows that came all at once. The bounds
+// are those of chunks: to look for the first and the last row takes too long while everybody waits.
 std::string tell_aggregates(const ConversionTable& table) {
   const std::string waiting =
-      table.partitioned ? fmt::format(" UNION ALL SELECT min({0}), max({0}) + INTERVAL '1 microsecond' FROM {1}",
-                                      sql_identifier(table.time_column),
-                                      qualified(table.schema, table.name + "_default"))
-                        : "";
+      table.partitioned
+          ? fmt::format(" UNION ALL SELECT min({0}), max({0}) + INTERVAL '1 microsecond' FROM {1}",
+                        sql_identifier(table.time_column), qualified(table.schema, table.name + "_default"))
+          : "";
   return fmt::format(R"sql(
 DO $wellhead$
 BEGIN
@@ -235,8 +241,9 @@ std::string as_new_rows(const ConversionTable& table) {
 }
 
 std::string chunk_of(const ConversionTable& table, std::string_view time) {
-  return fmt::format("CASE WHEN isfinite({1}) THEN date_bin({0}::interval, {1}, TIMESTAMPTZ '2000-01-03 00:00:00+00') END",
-                     sql_literal(table.chunk_interval), time);
+  return fmt::format(
+      "CASE WHEN isfinite({1}) THEN date_bin({0}::interval, {1}, TIMESTAMPTZ '2000-01-03 00:00:00+00') END",
+      sql_literal(table.chunk_interval), time);
 }
 
 std::string start_noting(const ConversionTable& table, std::string_view watched) {
@@ -262,8 +269,9 @@ $wellhead$;
 CREATE TRIGGER wellhead_conversion AFTER INSERT OR UPDATE OR DELETE ON {2} FOR EACH ROW EXECUTE FUNCTION {3}();
 CREATE TRIGGER wellhead_conversion_truncate AFTER TRUNCATE ON {2} FOR EACH STATEMENT EXECUTE FUNCTION {3}();
 )sql",
-                                                   noted_table(table), columns, watched, in_next(table, "_note"),
-                                                   list_of(locator, "OLD."), list_of(locator, "NEW."));
+                                                   noted_table(table), columns, watched,
+                                                   in_next(table, "_note"), list_of(locator, "OLD."),
+                                                   list_of(locator, "NEW."));
 }
 
 std::string stop_noting(const ConversionTable& table, std::string_view watched) {
@@ -275,8 +283,8 @@ std::string add_kept_columns(const ConversionTable& table) {
   std::string text;
   for (const ConversionColumn& column : table.columns)
     if (column.kept)
-      text += fmt::format("ALTER TABLE {} ADD COLUMN {} {}{}; ", next_table(table), sql_identifier(column.name),
-                          column.old_type, column.required ? " NOT NULL" : "");
+      text += fmt::format("ALTER TABLE {} ADD COLUMN {} {}{}; ", next_table(table),
+                          sql_identifier(column.name), column.old_type, column.required ? " NOT NULL" : "");
   return text;
 }
 
@@ -284,7 +292,8 @@ std::string drop_kept_columns(const ConversionTable& table, std::string_view fro
   std::string text;
   for (const ConversionColumn& column : table.columns) {
     const std::string name = sql_identifier(column.name);
-    if (column.kept) text += fmt::format("ALTER TABLE {} DROP COLUMN IF EXISTS {}; ", from, name);
+    if (column.kept)
+      text += fmt::format("ALTER TABLE {} DROP COLUMN IF EXISTS {}; ", from, name);
     else if (!column.default_expression.empty())
       text += fmt::format("ALTER TABLE {} ALTER COLUMN {} DROP DEFAULT; ", from, name);
   }
@@ -294,7 +303,8 @@ std::string drop_kept_columns(const ConversionTable& table, std::string_view fro
 // The functions of the migrations make them where the search path points first.
 std::string make_partitions(const ConversionTable& table) {
   return fmt::format(
-      "BEGIN; SET LOCAL search_path = wellhead_next, {0}; SELECT count(*) FROM (SELECT DISTINCT {1} AS start FROM {2}) AS "
+      "BEGIN; SET LOCAL search_path = wellhead_next, {0}; SELECT count(*) FROM (SELECT DISTINCT {1} AS start "
+      "FROM {2}) AS "
       "w, LATERAL wellhead_make_partitions({3}, w.start, 0, 1) AS made; COMMIT",
       sql_identifier(table.schema), chunk_of(table, sql_identifier(table.time_column)), old_table(table),
       sql_literal(table.name));
@@ -307,8 +317,8 @@ std::string batch_end(const ConversionTable& table, const std::vector<std::strin
   for (const std::string& part : table.key)
     texts += fmt::format("{}{}::text", texts.empty() ? "" : ", ", sql_identifier(part));
   const std::string beyond = position.empty() ? "" : fmt::format("({}) > ({}) AND ", key, literals(position));
-  return fmt::format("SELECT {} FROM {} WHERE {}({}) <= ({}) ORDER BY {} OFFSET {} LIMIT 1", texts, old_table(table),
-                     beyond, key, literals(last), key, rows - 1);
+  return fmt::format("SELECT {} FROM {} WHERE {}({}) <= ({}) ORDER BY {} OFFSET {} LIMIT 1", texts,
+                     old_table(table), beyond, key, literals(last), key, rows - 1);
 }
 
 std::string copy_batch(const ConversionTable& table, const std::vector<std::string>& position,
@@ -316,14 +326,16 @@ std::string copy_batch(const ConversionTable& table, const std::vector<std::stri
   const CopyLists lists = copy_lists(table, Direction::forward, "o");
   const std::string key = list_of(table.key, "o.");
   const std::string beyond = position.empty() ? "" : fmt::format("({}) > ({}) AND ", key, literals(position));
-  return fmt::format("INSERT INTO {} ({}) SELECT {} FROM {} AS o WHERE {}({}) <= ({})", next_table(table), lists.columns,
-                     lists.values, old_table(table), beyond, key, literals(until));
+  return fmt::format("INSERT INTO {} ({}) SELECT {} FROM {} AS o WHERE {}({}) <= ({})", next_table(table),
+                     lists.columns, lists.values, old_table(table), beyond, key, literals(until));
 }
 
 std::string take_noted(const ConversionTable& table, std::uint64_t most) {
   return fmt::format(
-      "CREATE TEMP TABLE wellhead_taken ON COMMIT DROP AS WITH taken AS (DELETE FROM {0} WHERE ctid = ANY (ARRAY(SELECT "
-      "ctid FROM {0} LIMIT {1})) RETURNING *) SELECT DISTINCT * FROM taken; ANALYZE wellhead_taken; SELECT count(*), "
+      "CREATE TEMP TABLE wellhead_taken ON COMMIT DROP AS WITH taken AS (DELETE FROM {0} WHERE ctid = ANY "
+      "(ARRAY(SELECT "
+      "ctid FROM {0} LIMIT {1})) RETURNING *) SELECT DISTINCT * FROM taken; ANALYZE wellhead_taken; SELECT "
+      "count(*), "
       "count(*) FILTER (WHERE {2} IS NULL), min({3}), max({3}) FROM wellhead_taken",
       noted_table(table), most, sql_identifier(table.key.front()), sql_identifier(table.time_column));
 }
@@ -331,14 +343,16 @@ std::string take_noted(const ConversionTable& table, std::uint64_t most) {
 std::string take_differing(const ConversionTable& table, const std::vector<std::string>& days) {
   const std::string locator = list_of(table.locator());
   const auto side = [&](const std::string& name) {
-    return fmt::format("SELECT {}, {} AS content FROM {} AS r WHERE {} IN ({})", locator, content_hash(table, "r"), name,
-                       day_of(table, "r"), literals(days));
+    return fmt::format("SELECT {}, {} AS content FROM {} AS r WHERE {} IN ({})", locator,
+                       content_hash(table, "r"), name, day_of(table, "r"), literals(days));
   };
   const std::string was = side(before_table(table));
   const std::string is = side(old_table(table));
   return fmt::format(
-      "CREATE TEMP TABLE wellhead_taken ON COMMIT DROP AS SELECT DISTINCT {0} FROM (({1} EXCEPT ALL {2}) UNION ALL ({2} "
-      "EXCEPT ALL {1})) AS d; ANALYZE wellhead_taken; SELECT count(*), 0, min({3}), max({3}) FROM wellhead_taken",
+      "CREATE TEMP TABLE wellhead_taken ON COMMIT DROP AS SELECT DISTINCT {0} FROM (({1} EXCEPT ALL {2}) "
+      "UNION ALL ({2} "
+      "EXCEPT ALL {1})) AS d; ANALYZE wellhead_taken; SELECT count(*), 0, min({3}), max({3}) FROM "
+      "wellhead_taken",
       locator, was, is, sql_identifier(table.time_column));
 }
 
@@ -353,7 +367,8 @@ std::string bring_over(const ConversionTable& table, Direction direction, std::s
   const std::string during = fmt::format("r.{0} BETWEEN {1} AND {2}", sql_identifier(table.time_column),
                                          sql_literal(from_time), sql_literal(until_time));
   return fmt::format(
-      "DELETE FROM {0} AS r USING wellhead_taken AS w WHERE {1} AND {2}; INSERT INTO {0} ({3}) SELECT {4} FROM {5} AS r "
+      "DELETE FROM {0} AS r USING wellhead_taken AS w WHERE {1} AND {2}; INSERT INTO {0} ({3}) SELECT {4} "
+      "FROM {5} AS r "
       "JOIN wellhead_taken AS w ON {1} WHERE {2}",
       target, same, during, lists.columns, lists.values, source);
 }
@@ -361,13 +376,16 @@ std::string bring_over(const ConversionTable& table, Direction direction, std::s
 std::string compare_days(const ConversionTable& table, std::string_view old_name, std::string_view new_name) {
   const auto side = [&](std::string_view name) {
     return fmt::format(
-        "SELECT {} AS day, count(*) AS rows, sum({}) AS sum FROM {} AS r WHERE NOT EXISTS (SELECT FROM {} AS n WHERE {}) "
+        "SELECT {} AS day, count(*) AS rows, sum({}) AS sum FROM {} AS r WHERE NOT EXISTS (SELECT FROM {} AS "
+        "n WHERE {}) "
         "GROUP BY 1",
-        day_of(table, "r"), content_hash(table, "r"), name, noted_table(table), equal(table.locator(), "n", "r"));
+        day_of(table, "r"), content_hash(table, "r"), name, noted_table(table),
+        equal(table.locator(), "n", "r"));
   };
   return fmt::format(
       "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT coalesce(o.day, n.day), coalesce(o.rows, 0), "
-      "coalesce(n.rows, 0) FROM ({}) AS o FULL JOIN ({}) AS n ON n.day = o.day WHERE o.rows IS DISTINCT FROM n.rows OR "
+      "coalesce(n.rows, 0) FROM ({}) AS o FULL JOIN ({}) AS n ON n.day = o.day WHERE o.rows IS DISTINCT FROM "
+      "n.rows OR "
       "o.sum IS DISTINCT FROM n.sum ORDER BY 1",
       side(old_name), side(new_name));
 }
@@ -375,19 +393,23 @@ std::string compare_days(const ConversionTable& table, std::string_view old_name
 std::string swap(const ConversionTable& table) {
   return stop_noting(table, old_table(table)) + rename_indexes(old_table(table), true) +
          fmt::format("ALTER TABLE {} RENAME TO {}; ALTER TABLE {} SET SCHEMA {};", old_table(table),
-                     sql_identifier(table.name + "_before"), next_table(table), sql_identifier(table.schema)) +
-         bring_partitions(table) + copy_rights(table) + defaults(table) + bring_sequence(table) + tell_aggregates(table);
+                     sql_identifier(table.name + "_before"), next_table(table),
+                     sql_identifier(table.schema)) +
+         bring_partitions(table) + copy_rights(table) + defaults(table) + bring_sequence(table) +
+         tell_aggregates(table);
 }
 
 std::string swap_back(const ConversionTable& table) {
-  return stop_noting(table, old_table(table)) + return_sequence(table) + drop_kept_columns(table, old_table(table)) +
+  return stop_noting(table, old_table(table)) + return_sequence(table) +
+         drop_kept_columns(table, old_table(table)) +
          fmt::format("TRUNCATE {}; ALTER TABLE {} SET SCHEMA wellhead_next; ALTER TABLE {} RENAME TO {}; ",
                      old_table(table), old_table(table), before_table(table), sql_identifier(table.name)) +
          rename_indexes(old_table(table), false);
 }
 
 std::string finish(const ConversionTable& table, const std::vector<std::string>& dropped) {
-  std::string text = stop_noting(table, old_table(table)) + fmt::format("DROP TABLE {}; ", before_table(table));
+  std::string text =
+      stop_noting(table, old_table(table)) + fmt::format("DROP TABLE {}; ", before_table(table));
   for (const std::string& column : dropped)
     text += fmt::format("ALTER TABLE {} DROP COLUMN {}; ", old_table(table), sql_identifier(column));
   // Another table may be on its way.

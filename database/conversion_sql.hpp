@@ -42,8 +42,8 @@ enum class Direction : std::uint8_t { forward, back };
 // The same for what differs between the two tables on these days.
 [[nodiscard]] std::string take_differing(const ConversionTable& table, const std::vector<std::string>& days);
 // Makes the rows at the taken locators the same in the target as they are in the source.
-[[nodiscard]] std::string bring_over(const ConversionTable& table, Direction direction, std::string_view from_time,
-                                     std::string_view until_time);
+[[nodiscard]] std::string bring_over(const ConversionTable& table, Direction direction,
+                                     std::string_view from_time, std::string_view until_time);
 
 // Days on which the two tables differ, but for what is noted: day, rows of the old, rows of the new.
 [[nodiscard]] std::string compare_days(const ConversionTable& table, std::string_view old_name,

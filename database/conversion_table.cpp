@@ -39,8 +39,9 @@ SELECT a.attname FROM pg_index x, unnest(x.indkey::int2[]) WITH ORDINALITY AS k 
 JOIN pg_attribute a ON a.attnum = k.number AND a.attrelid = {0}::regclass
 WHERE x.indrelid = {0}::regclass AND x.indisprimary ORDER BY k.place)sql";
 
-// A time without a zone would be taken for one in the session's, so it is left to the operator to say in which it was.
-// {0} the old table, {1} the new one, {2} the one that has the name: a sequence belongs to it after the swap.
+// A time without a zone would be taken for one in the session's, so it is left to the operator to say in
+// which it was. {0} the old table, {1} the new one, {2} the one that has the name: a sequence belongs to it
+// after the swap.
 constexpr const char* columns_question = R"sql(
 WITH old AS (SELECT a.*, pg_get_expr(d.adbin, d.adrelid) AS expression FROM pg_attribute a
              LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -59,7 +60,8 @@ SELECT coalesce(n.attname, o.attname), coalesce(format_type(o.atttypid, o.atttyp
 FROM old o FULL JOIN new n ON n.attname = o.attname ORDER BY n.attnum NULLS LAST, o.attnum)sql";
 
 constexpr const char* checks_question =
-    "SELECT c.conname, pg_get_expr(c.conbin, c.conrelid) FROM pg_constraint c WHERE c.conrelid = {0}::regclass "
+    "SELECT c.conname, pg_get_expr(c.conbin, c.conrelid) FROM pg_constraint c WHERE c.conrelid = "
+    "{0}::regclass "
     "AND c.contype = 'c' ORDER BY 1";
 
 constexpr const char* unique_question = R"sql(
@@ -119,7 +121,8 @@ class Reader {
   DatabaseRows ask(const char* question, const Arguments&... arguments) {
     auto rows = database_.query(fmt::format(fmt::runtime(question), arguments...));
     if (rows) return std::move(*rows);
-    problem("The table {} cannot be looked at: {}. Nothing was changed.", table_.name, describe(rows.error()));
+    problem("The table {} cannot be looked at: {}. Nothing was changed.", table_.name,
+            describe(rows.error()));
     return {};
   }
   template <typename... Arguments>
@@ -132,9 +135,10 @@ class Reader {
     const DatabaseRows rows = ask(lifecycle_question, sql_literal(table_.name));
     if (rows.empty() && problems_.empty()) {
       const DatabaseRows names = ask(names_question);
-      return problem("The migrations make no table named {} that is kept by time. Nothing was changed; those that "
-                     "can be converted are {}.",
-                     table_.name, names.empty() ? "" : names.front()[0].value_or(""));
+      return problem(
+          "The migrations make no table named {} that is kept by time. Nothing was changed; those that "
+          "can be converted are {}.",
+          table_.name, names.empty() ? "" : names.front()[0].value_or(""));
     }
     if (!problems_.empty()) return false;
     table_.time_column = rows.front()[0].value_or("");
@@ -147,18 +151,21 @@ class Reader {
   bool read_facts() {
     const auto server = detect_server(database_);
     if (!server) return problem("The server's version cannot be read: {}.", describe(server.error()));
-    table_.partitioned = server->edition == Edition::plain;
+    const bool plain = server->edition == Edition::plain;
+    // Where the extension can be made, the migrations make it first.
+    table_.partitioned = plain && !(server->available && server->preloaded);
     const std::string schema = sql_literal(sql_identifier(table_.schema));
     const std::string hypertable =
-        table_.partitioned ? "false"
-                           : "EXISTS (SELECT FROM timescaledb_information.hypertables h WHERE "
-                             "h.hypertable_schema::regnamespace = c.relnamespace AND h.hypertable_name = c.relname)";
+        plain ? "false"
+              : "EXISTS (SELECT FROM timescaledb_information.hypertables h WHERE "
+                "h.hypertable_schema::regnamespace = c.relnamespace AND h.hypertable_name = c.relname)";
     const DatabaseRows rows = ask(facts_question, schema, sql_literal(old_name_), hypertable);
     if (!problems_.empty()) return false;
     if (rows.empty())
-      return problem("There is no table named {} in the schema {}. Nothing was changed; `wellhead migrate up` makes a "
-                     "new one, or set search_path to the schema that has it.",
-                     old_name_, table_.schema);
+      return problem(
+          "There is no table named {} in the schema {}. Nothing was changed; `wellhead migrate up` makes a "
+          "new one, or set search_path to the schema that has it.",
+          old_name_, table_.schema);
     return judge(rows.front());
   }
 
@@ -166,44 +173,69 @@ class Reader {
     const std::string& name = table_.name;
     const std::string kind = facts[0].value_or("");
     if (kind == "v" || kind == "m")
-      return problem("{0} is a view, not a table. Nothing was changed; name the table it reads {0} (after ALTER VIEW "
-                     "{0} RENAME TO …), then convert that.", name);
+      return problem(
+          "{0} is a view, not a table. Nothing was changed; name the table it reads {0} (after ALTER VIEW "
+          "{0} RENAME TO …), then convert that.",
+          name);
     if (facts[1] == "t")
-      return problem("{} is a hypertable already. Nothing was changed; there is nothing to convert, `wellhead migrate "
-                     "verify` tells how it differs from what the migrations give.", name);
+      return problem(
+          "{} is a hypertable already. Nothing was changed; there is nothing to convert, `wellhead migrate "
+          "verify` tells how it differs from what the migrations give.",
+          name);
     if (kind == "p")
-      return problem("{} is partitioned already. Nothing was changed; there is nothing to convert, `wellhead migrate "
-                     "verify` tells how it differs from what the migrations give.", name);
-    if (kind != "r") return problem("{} is no plain table. Nothing was changed; copy it into one first.", name);
+      return problem(
+          "{} is partitioned already. Nothing was changed; there is nothing to convert, `wellhead migrate "
+          "verify` tells how it differs from what the migrations give.",
+          name);
+    if (kind != "r")
+      return problem("{} is no plain table. Nothing was changed; copy it into one first.", name);
     if (facts[2] != "t")
-      problem("{0} belongs to the role {1}, which this role is not a member of. Nothing was changed; connect as {1}, or "
-              "GRANT {1} TO this role.", name, facts[3].value_or(""));
+      problem(
+          "{0} belongs to the role {1}, which this role is not a member of. Nothing was changed; connect as "
+          "{1}, or "
+          "GRANT {1} TO this role.",
+          name, facts[3].value_or(""));
     if (facts[4] != "t" || facts[5] != "t")
       problem("This role may not create {}. Nothing was changed; GRANT CREATE ON {} TO it.",
-              facts[4] != "t" ? "tables in the schema " + table_.schema : "schemas and temporary tables in this database",
+              facts[4] != "t" ? "tables in the schema " + table_.schema
+                              : "schemas and temporary tables in this database",
               facts[4] != "t" ? "SCHEMA " + table_.schema : "DATABASE … and GRANT TEMPORARY ON DATABASE …");
     if (facts[6] == "t")
-      problem("{0} has row security, which the new table would not have. Nothing was changed; ALTER TABLE {0} DISABLE "
-              "ROW LEVEL SECURITY, and give the policies again afterwards.", name);
+      problem(
+          "{0} has row security, which the new table would not have. Nothing was changed; ALTER TABLE {0} "
+          "DISABLE "
+          "ROW LEVEL SECURITY, and give the policies again afterwards.",
+          name);
     if (facts[7] == "t")
-      problem("{0} inherits from another table or is inherited from. Nothing was changed; ALTER TABLE … NO INHERIT "
-              "first.", name);
+      problem(
+          "{0} inherits from another table or is inherited from. Nothing was changed; ALTER TABLE … NO "
+          "INHERIT "
+          "first.",
+          name);
     if (facts[8])
-      problem("Foreign keys point at {}, which a table kept by time cannot serve: {}. Nothing was changed; drop them "
-              "(ALTER TABLE … DROP CONSTRAINT …).", name, *facts[8]);
+      problem(
+          "Foreign keys point at {}, which a table kept by time cannot serve: {}. Nothing was changed; drop "
+          "them "
+          "(ALTER TABLE … DROP CONSTRAINT …).",
+          name, *facts[8]);
     if (facts[9])
-      problem("Views read {}, and would go on reading the old table: {}. Nothing was changed; note their definitions "
-              "(pg_get_viewdef), drop them, and make them again afterwards.", name, *facts[9]);
+      problem(
+          "Views read {}, and would go on reading the old table: {}. Nothing was changed; note their "
+          "definitions "
+          "(pg_get_viewdef), drop them, and make them again afterwards.",
+          name, *facts[9]);
     return problems_.empty();
   }
 
   void read_parts() {
     table_.key = first_of(ask(key_question, old_));
     if (table_.key.empty() && problems_.empty())
-      problem("{0} has no primary key, by which rows that change meanwhile are found again. Nothing was changed; give it "
-              "one (ALTER TABLE {0} ADD PRIMARY KEY …).", table_.name);
-    const std::string named =
-        sql_literal(sql_identifier(table_.schema) + "." + sql_identifier(table_.name));
+      problem(
+          "{0} has no primary key, by which rows that change meanwhile are found again. Nothing was changed; "
+          "give it "
+          "one (ALTER TABLE {0} ADD PRIMARY KEY …).",
+          table_.name);
+    const std::string named = sql_literal(sql_identifier(table_.schema) + "." + sql_identifier(table_.name));
     for (const DatabaseRow& row : ask(columns_question, old_, new_, named)) add_column(row);
     for (const DatabaseRow& row : ask(checks_question, new_))
       table_.checks.push_back({row[0].value_or(""), row[1].value_or("")});
@@ -218,17 +250,29 @@ class Reader {
                             row[4] == "t",       row[5] == "t",       row[6].value_or("")};
     const bool missing = column.old_type.empty();
     if (missing && column.name == table_.time_column)
-      problem("{0} has no column named {1}, which the new table is partitioned by. Nothing was changed; rename the one "
-              "that holds the time (ALTER TABLE {0} RENAME COLUMN … TO {1}).", table_.name, column.name);
+      problem(
+          "{0} has no column named {1}, which the new table is partitioned by. Nothing was changed; rename "
+          "the one "
+          "that holds the time (ALTER TABLE {0} RENAME COLUMN … TO {1}).",
+          table_.name, column.name);
     else if (missing && column.required && column.nullable_before)
-      problem("{0} has no column named {1}, which the new table cannot do without. Nothing was changed; rename the one "
-              "that holds it (ALTER TABLE {0} RENAME COLUMN … TO {1}), or add it.", table_.name, column.name);
+      problem(
+          "{0} has no column named {1}, which the new table cannot do without. Nothing was changed; rename "
+          "the one "
+          "that holds it (ALTER TABLE {0} RENAME COLUMN … TO {1}), or add it.",
+          table_.name, column.name);
     if (row[8] != "t")
-      problem("The column {1} of {0} is {2}, and is to be {3}. Nothing was changed; ALTER TABLE {0} ALTER COLUMN {1} TYPE "
-              "{3} USING …, or rename it.", table_.name, column.name, column.old_type, column.new_type);
+      problem(
+          "The column {1} of {0} is {2}, and is to be {3}. Nothing was changed; ALTER TABLE {0} ALTER COLUMN "
+          "{1} TYPE "
+          "{3} USING …, or rename it.",
+          table_.name, column.name, column.old_type, column.new_type);
     if (column.kept && row[7] == "t")
-      problem("The column {1} of {0} is generated, and no migration makes it. Nothing was changed; ALTER TABLE {0} ALTER "
-              "COLUMN {1} DROP EXPRESSION, or drop it.", table_.name, column.name);
+      problem(
+          "The column {1} of {0} is generated, and no migration makes it. Nothing was changed; ALTER TABLE "
+          "{0} ALTER "
+          "COLUMN {1} DROP EXPRESSION, or drop it.",
+          table_.name, column.name);
     const bool identity = row[9] == "t";
     if (!missing && row[10]) table_.sequence = {column.name, row[10].value_or(""), identity};
     if (column.kept && identity) column.required = true;
@@ -243,9 +287,8 @@ class Reader {
       names.push_back(columns.substr(from, until - from));
       from = until + 1;
     }
-    const bool sure = std::ranges::all_of(table_.key, [&](const std::string& part) {
-      return std::ranges::find(names, part) != names.end();
-    });
+    const bool sure = std::ranges::all_of(
+        table_.key, [&](const std::string& part) { return std::ranges::find(names, part) != names.end(); });
     if (!sure) table_.unique_keys.push_back(std::move(names));
   }
 
@@ -267,20 +310,24 @@ std::string fitting_question(const ConversionTable& table) {
   const std::string time = "t." + sql_identifier(table.time_column);
   std::string counts = fmt::format("count(*) FILTER (WHERE NOT isfinite({}))", time);
   for (const ConversionColumn& column : table.columns)
-    if (wants_value(column)) counts += fmt::format(", count(*) FILTER (WHERE {} IS NULL)", sql_identifier(column.name));
+    if (wants_value(column))
+      counts += fmt::format(", count(*) FILTER (WHERE {} IS NULL)", sql_identifier(column.name));
   for (const ConversionCheck& check : table.checks)
     counts += fmt::format(", count(*) FILTER (WHERE NOT ({}))", check.expression);
-  return fmt::format("SELECT count(*), min({0}), max({0}), pg_total_relation_size({1}), count(DISTINCT {2}), {3} FROM {4}",
-                     time, sql_literal(conversion_sql::old_table(table)), conversion_sql::chunk_of(table, time), counts,
-                     conversion_sql::as_new_rows(table));
+  return fmt::format(
+      "SELECT count(*), min({0}), max({0}), pg_total_relation_size({1}), count(DISTINCT {2}), {3} FROM {4}",
+      time, sql_literal(conversion_sql::old_table(table)), conversion_sql::chunk_of(table, time), counts,
+      conversion_sql::as_new_rows(table));
 }
 
-void tell_misfits(const ConversionTable& table, const DatabaseRow& counts, std::vector<std::string>& problems) {
+void tell_misfits(const ConversionTable& table, const DatabaseRow& counts,
+                  std::vector<std::string>& problems) {
   std::size_t next = 5;
   const auto tell = [&](const char* what, const std::string& condition, const std::string& column) {
     if (const std::uint64_t rows = number(counts[next++]); rows != 0)
       problems.push_back(fmt::format(
-          "{0} rows of {1} {2}. Nothing was changed; look at them (SELECT * FROM {1} WHERE {3}) and set them right, for "
+          "{0} rows of {1} {2}. Nothing was changed; look at them (SELECT * FROM {1} WHERE {3}) and set them "
+          "right, for "
           "example {4}.",
           rows, table.name, what, condition,
           column.empty() ? fmt::format("DELETE FROM {} WHERE {}", table.name, condition)
@@ -306,35 +353,41 @@ std::vector<std::string> ConversionTable::locator() const {
 }
 
 std::expected<ConversionTable, std::string> read_conversion_table(Database& database, std::string_view name,
-                                                                  std::string_view schema, std::string_view old_name,
+                                                                  std::string_view schema,
+                                                                  std::string_view old_name,
                                                                   std::string_view definitions) {
   return Reader(database, old_name, definitions).read(name, schema);
 }
 
-std::expected<ConversionSize, std::string> measure_conversion(Database& database, const ConversionTable& table) {
+std::expected<ConversionSize, std::string> measure_conversion(Database& database,
+                                                              const ConversionTable& table) {
   const auto rows = database.query(fitting_question(table));
   if (!rows)
-    return std::unexpected(fmt::format("The rows of {} cannot be read as what the new table holds: {}. Nothing was "
-                                       "changed; set right what the server names.",
-                                       table.name, describe(rows.error())));
+    return std::unexpected(
+        fmt::format("The rows of {} cannot be read as what the new table holds: {}. Nothing was "
+                    "changed; set right what the server names.",
+                    table.name, describe(rows.error())));
   const DatabaseRow& row = rows->front();
   std::vector<std::string> problems;
   tell_misfits(table, row, problems);
-  ConversionSize size{number(row[0]), number(row[3]), number(row[4]), row[1].value_or(""), row[2].value_or("")};
+  ConversionSize size{number(row[0]), number(row[3]), number(row[4]), row[1].value_or(""),
+                      row[2].value_or("")};
   if (size.chunks > chunks_max)
-    problems.push_back(fmt::format("The times of {} lie in {} chunks of {}, from {} to {}, and more than {} are too many. "
-                                   "Nothing was changed; look for rows with a wrong time.",
-                                   table.name, size.chunks, table.chunk_interval, size.first, size.last, chunks_max));
+    problems.push_back(
+        fmt::format("The times of {} lie in {} chunks of {}, from {} to {}, and more than {} are too many. "
+                    "Nothing was changed; look for rows with a wrong time.",
+                    table.name, size.chunks, table.chunk_interval, size.first, size.last, chunks_max));
   for (const std::vector<std::string>& key : table.unique_keys) {
     const std::string columns = conversion_sql::list_of(key);
     const auto twice = database.query(fmt::format("SELECT FROM {} GROUP BY {} HAVING count(*) > 1 LIMIT 1",
                                                   conversion_sql::as_new_rows(table), columns));
     if (!twice) return std::unexpected(describe(twice.error()));
     if (!twice->empty())
-      problems.push_back(fmt::format("Rows of {0} are equal in {1}, which the new table has once. Nothing was changed; "
-                                     "find them (SELECT {1} FROM {0} GROUP BY {1} HAVING count(*) > 1) and remove one of "
-                                     "each.",
-                                     table.name, columns));
+      problems.push_back(
+          fmt::format("Rows of {0} are equal in {1}, which the new table has once. Nothing was changed; "
+                      "find them (SELECT {1} FROM {0} GROUP BY {1} HAVING count(*) > 1) and remove one of "
+                      "each.",
+                      table.name, columns));
   }
   if (!problems.empty()) return std::unexpected(join(problems, "\n"));
   return size;

@@ -1,5 +1,5 @@
-// What a table was before wellhead and what the migrations make of it: column by column, and what stands in the
-// way of making the one the other.
+// What a table was before wellhead and what the migrations make of it: column by column, and what stands in
+// the way of making the one the other.
 #pragma once
 
 #include <cstdint>
@@ -29,11 +29,11 @@ struct ConversionCheck {
 
 struct ConversionTable {
   std::string name;
-  std::string schema;          // where it lives
-  std::string time_column;     // the partition key
-  std::string device_column;   // leads the index by which rows are found; empty: none that both have
-  std::string arrival_column;  // stays null where the old table has none: nobody knows when its rows came
-  std::string chunk_interval;  // as the database prints it
+  std::string schema;            // where it lives
+  std::string time_column;       // the partition key
+  std::string device_column;     // leads the index by which rows are found; empty: none that both have
+  std::string arrival_column;    // stays null where the old table has none: nobody knows when its rows came
+  std::string chunk_interval;    // as the database prints it
   std::vector<std::string> key;  // of the old table's primary key
   std::vector<ConversionColumn> columns;
   std::vector<ConversionCheck> checks;
@@ -52,7 +52,8 @@ struct ConversionTable {
 };
 
 // Of the new table as it lies in the schema `definitions`, with wellhead_lifecycle there; of the old one as
-// `schema`.`old_name`. The error is sentences, each with the fix. REQUIRES a connected database. Changes nothing.
+// `schema`.`old_name`. The error is sentences, each with the fix. REQUIRES a connected database. Changes
+// nothing.
 [[nodiscard]] std::expected<ConversionTable, std::string> read_conversion_table(Database& database,
                                                                                 std::string_view name,
                                                                                 std::string_view schema,

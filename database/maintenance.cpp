@@ -17,12 +17,14 @@ constexpr std::string_view deadlock_detected = "40P01";
 constexpr const char* aggregates_question =
     "SELECT view_name, source, greatest(1, extract(epoch FROM refresh_every))::bigint, "
     "greatest(1, extract(epoch FROM late_every))::bigint FROM wellhead_aggregate WHERE source NOT IN "
-    "(SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace('wellhead_next')) ORDER BY bucket_width";
+    "(SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace('wellhead_next')) ORDER BY "
+    "bucket_width";
 
 // A table that is being converted is not yet one of wellhead's: what is to be lies in wellhead_next.
 constexpr const char* tables_question =
     "SELECT table_name FROM wellhead_lifecycle WHERE table_name NOT IN "
-    "(SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace('wellhead_next')) ORDER BY table_name";
+    "(SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace('wellhead_next')) ORDER BY "
+    "table_name";
 
 std::uint64_t number(const std::optional<std::string>& text) {
   return text ? std::strtoull(text->c_str(), nullptr, 10) : 0;
@@ -162,7 +164,8 @@ Maintenance::Outcome Maintenance::make_partitions(MaintenanceReport& report) {
     const auto rows =
         chunks ? step(fmt::format("SELECT chunk, 0 FROM wellhead_make_chunks({})", sql_literal(table)),
                       "Making chunks of " + table, report)
-               : step(fmt::format("SELECT part, rows_moved FROM wellhead_make_partitions({})", sql_literal(table)),
+               : step(fmt::format("SELECT part, rows_moved FROM wellhead_make_partitions({})",
+                                  sql_literal(table)),
                       "Making partitions of " + table, report);
     if (!rows) return std::unexpected(rows.error());
     for (const DatabaseRow& row : *rows)

@@ -32,16 +32,18 @@ std::string columns_line(const ConversionTable& table, const ConversionOptions& 
     if (column.old_type.empty())
       added.push_back(column.name);
     else if (column.kept)
-      kept.push_back(column.name + (std::ranges::find(options.dropped_columns, column.name) != options.dropped_columns.end()
-                                        ? " (until --finish)"
-                                        : ""));
+      kept.push_back(column.name +
+                     (std::ranges::find(options.dropped_columns, column.name) != options.dropped_columns.end()
+                          ? " (until --finish)"
+                          : ""));
     else if (column.old_type != column.new_type)
       changed.push_back(fmt::format("{} ({} becomes {})", column.name, column.old_type, column.new_type));
   }
   std::string text;
   if (!added.empty()) text += fmt::format("  new columns, with their defaults: {}\n", comma_separated(added));
   if (!changed.empty()) text += fmt::format("  columns of another type: {}\n", comma_separated(changed));
-  if (!kept.empty()) text += fmt::format("  columns carried along, which no migration makes: {}\n", comma_separated(kept));
+  if (!kept.empty())
+    text += fmt::format("  columns carried along, which no migration makes: {}\n", comma_separated(kept));
   return text;
 }
 
@@ -50,9 +52,10 @@ std::string columns_line(const ConversionTable& table, const ConversionOptions& 
 std::string print_plan(const ConversionPlan& plan, const ConversionOptions& options) {
   const ConversionTable& table = plan.table;
   std::string text = fmt::format(
-      "{} becomes {}, by {} in steps of {}.\n  {} rows of {} MiB with indexes, from {} to {}: {} {}\n", table.name,
-      table.partitioned ? "a partitioned table" : "a hypertable", table.time_column, table.chunk_interval,
-      plan.size.rows, plan.size.bytes / mebibyte, plan.size.first.empty() ? "nothing" : plan.size.first,
+      "{} becomes {}, by {} in steps of {}.\n  {} rows of {} MiB with indexes, from {} to {}: {} {}\n",
+      table.name, table.partitioned ? "a partitioned table" : "a hypertable", table.time_column,
+      table.chunk_interval, plan.size.rows, plan.size.bytes / mebibyte,
+      plan.size.first.empty() ? "nothing" : plan.size.first,
       plan.size.last.empty() ? "nothing" : plan.size.last, plan.size.chunks,
       table.partitioned ? "partitions" : "chunks");
   text += columns_line(table, options);
@@ -61,7 +64,8 @@ std::string print_plan(const ConversionPlan& plan, const ConversionOptions& opti
   text += fmt::format(
       "  time: about {} s to copy at {} rows/s, as much again for indexes and comparing\n"
       "  disk: about {} MiB more at the server until --finish, and as much again where its log is kept\n"
-      "Writers go on; they wait for a moment when it begins and when the names change. The old table stays as "
+      "Writers go on; they wait for a moment when it begins and when the names change. The old table stays "
+      "as "
       "{}_before.\n",
       plan.size.rows / rows_per_second + 1, rows_per_second, plan.size.bytes / mebibyte + 1, table.name);
   return text;
@@ -69,8 +73,8 @@ std::string print_plan(const ConversionPlan& plan, const ConversionOptions& opti
 
 std::string print_status(const ConversionStatus& status) {
   if (status.state.empty()) return fmt::format("{}: no conversion was begun.\n", status.table);
-  return fmt::format("{}: {}, {} of {} rows copied, {} changes to be brought over.\n", status.table, status.state,
-                     status.rows_copied, status.rows_expected, status.noted);
+  return fmt::format("{}: {}, {} of {} rows copied, {} changes to be brought over.\n", status.table,
+                     status.state, status.rows_copied, status.rows_expected, status.noted);
 }
 
 std::string print_status_json(const ConversionStatus& status) {
@@ -92,10 +96,12 @@ std::expected<ConversionTable, std::string> Converter::read(const std::string& o
   const auto schema = database_.query("SELECT current_schema()");
   if (!schema) return std::unexpected(describe(schema.error()));
   if (!schema->front().front())
-    return std::unexpected("There is no schema that this role may use first. Nothing was changed; set its search_path.");
+    return std::unexpected(
+        "There is no schema that this role may use first. Nothing was changed; set its search_path.");
   std::expected<ConversionTable, std::string> table;
   const Outcome looked = migrator_.in_scratch([&]() -> Outcome {
-    table = read_conversion_table(database_, table_, *schema->front().front(), old_name, Migrator::scratch_schema);
+    table = read_conversion_table(database_, table_, *schema->front().front(), old_name,
+                                  Migrator::scratch_schema);
     return {};
   });
   if (!looked) return std::unexpected(looked.error());
@@ -106,10 +112,13 @@ Converter::Outcome Converter::check_dropped(const ConversionTable& table) const 
   for (const std::string& name : options_.dropped_columns) {
     const auto column = std::ranges::find(table.columns, name, &ConversionColumn::name);
     if (column == table.columns.end())
-      return std::unexpected(fmt::format("{} has no column named {} that could go. Nothing was changed.", table_, name));
+      return std::unexpected(
+          fmt::format("{} has no column named {} that could go. Nothing was changed.", table_, name));
     if (!column->kept)
-      return std::unexpected(fmt::format("The column {} is one of those the migrations make, so it cannot go. Nothing "
-                                         "was changed.", name));
+      return std::unexpected(
+          fmt::format("The column {} is one of those the migrations make, so it cannot go. Nothing "
+                      "was changed.",
+                      name));
   }
   return {};
 }
@@ -124,22 +133,26 @@ std::expected<ConversionPlan, std::string> Converter::plan() {
   if (!now) return std::unexpected(now.error());
   plan.status = std::move(*now);
   if (plan.status.state == "swapped" || plan.status.state == "finished")
-    return std::unexpected(
-        fmt::format("{0} is converted{1}. Nothing was changed.", table_,
-                    plan.status.state == "swapped"
-                        ? fmt::format(", and the old table is kept as {0}_before: `wellhead migrate convert {0} --finish` "
-                                      "removes it, --rollback brings it back", table_)
-                        : ""));
+    return std::unexpected(fmt::format(
+        "{0} is converted{1}. Nothing was changed.", table_,
+        plan.status.state == "swapped"
+            ? fmt::format(
+                  ", and the old table is kept as {0}_before: `wellhead migrate convert {0} --finish` "
+                  "removes it, --rollback brings it back",
+                  table_)
+            : ""));
   auto table = read(table_);
   if (!table) return std::unexpected(table.error());
   if (const Outcome fits = check_dropped(*table); !fits) return std::unexpected(fits.error());
   plan.table = std::move(*table);
-  const auto before = database_.query(
-      fmt::format("SELECT to_regclass({}) IS NOT NULL", sql_literal(conversion_sql::before_table(plan.table))));
+  const auto before = database_.query(fmt::format("SELECT to_regclass({}) IS NOT NULL",
+                                                  sql_literal(conversion_sql::before_table(plan.table))));
   if (!before) return std::unexpected(describe(before.error()));
   if (before->front().front() == "t")
-    return std::unexpected(fmt::format("There is a table named {0}_before, which the old table is to be called. Nothing "
-                                       "was changed; rename or drop it.", table_));
+    return std::unexpected(
+        fmt::format("There is a table named {0}_before, which the old table is to be called. Nothing "
+                    "was changed; rename or drop it.",
+                    table_));
   const auto size = measure_conversion(database_, plan.table);
   if (!size) return std::unexpected(size.error());
   plan.size = *size;
@@ -151,15 +164,20 @@ Converter::Outcome Converter::lock() {
   if (!locked) return std::unexpected(locked.error());
   if (*locked) return {};
   return std::unexpected(
-      "A conversion or a migration of this database is under way by another runner (pg_locks shows who holds the "
-      "advisory lock). Nothing was changed; let it come to its end, or end its session, then run this again.");
+      "A conversion or a migration of this database is under way by another runner (pg_locks shows who holds "
+      "the "
+      "advisory lock). Nothing was changed; let it come to its end, or end its session, then run this "
+      "again.");
 }
 
 Converter::Outcome Converter::start() {
   const auto planned = plan();
   if (!planned) return std::unexpected(planned.error());
   if (const auto applied = migrator_.up_beside(); !applied) return std::unexpected(applied.error());
-  return Conversion(database_, planned->table, options_, tell_).run(planned->size.rows);
+  // The migrations may have made the extension, and with it another table.
+  auto table = read(table_);
+  if (!table) return std::unexpected(table.error());
+  return Conversion(database_, std::move(*table), options_, tell_).run(planned->size.rows);
 }
 
 Converter::Outcome Converter::run() {
@@ -178,8 +196,9 @@ Converter::Outcome Converter::roll_back(bool discard) {
   const auto now = status();
   if (!now) return std::unexpected(now.error());
   if (now->state.empty() || now->state == "prepared" || now->state == "finished")
-    return std::unexpected(fmt::format("There is no conversion of {} to take back{}. Nothing was changed.", table_,
-                                       now->state == "finished" ? ": it is finished, and the old table is gone" : ""));
+    return std::unexpected(
+        fmt::format("There is no conversion of {} to take back{}. Nothing was changed.", table_,
+                    now->state == "finished" ? ": it is finished, and the old table is gone" : ""));
   auto table = read(now->state == "swapped" ? table_ + "_before" : table_);
   if (!table) return std::unexpected(table.error());
   return Conversion(database_, std::move(*table), options_, tell_).roll_back(discard);
@@ -190,8 +209,10 @@ Converter::Outcome Converter::finish() {
   const auto now = status();
   if (!now) return std::unexpected(now.error());
   if (now->state != "swapped")
-    return std::unexpected(fmt::format("The conversion of {} is not at its end, so nothing can be finished. Nothing was "
-                                       "changed; --status tells where it stands.", table_));
+    return std::unexpected(
+        fmt::format("The conversion of {} is not at its end, so nothing can be finished. Nothing was "
+                    "changed; --status tells where it stands.",
+                    table_));
   auto table = read(table_ + "_before");
   if (!table) return std::unexpected(table.error());
   return Conversion(database_, std::move(*table), options_, tell_).finish();

@@ -25,15 +25,16 @@ class Converter {
  public:
   using Outcome = std::expected<void, std::string>;  // the errors are sentences
 
-  // `tell` takes sentences for the operator, as things happen. The others outlive it; `database` is connected.
+  // `tell` takes sentences for the operator, as things happen. The others outlive it; `database` is
+  // connected.
   Converter(Database& database, Migrator& migrator, std::string table, ConversionOptions options,
             std::function<void(std::string_view)> tell);
 
   // Looks whether the table can be converted, and what it takes. Changes nothing.
   [[nodiscard]] std::expected<ConversionPlan, std::string> plan();
   [[nodiscard]] std::expected<ConversionStatus, std::string> status();
-  // Applies the migrations that are missing, with the new table beside the old one, and converts; or goes on where
-  // an earlier call stopped.
+  // Applies the migrations that are missing, with the new table beside the old one, and converts; or goes on
+  // where an earlier call stopped.
   [[nodiscard]] Outcome run();
   [[nodiscard]] Outcome roll_back(bool discard);
   [[nodiscard]] Outcome finish();

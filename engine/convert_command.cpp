@@ -69,7 +69,8 @@ int run(Converter& converter, const ConvertArguments& arguments) {
     return done(converter.roll_back(arguments.discard),
                 "The conversion is taken back: " + arguments.table + " is the table it was before.");
   if (arguments.finish)
-    return done(converter.finish(), "The old table is removed, and the conversion of " + arguments.table + " is finished.");
+    return done(converter.finish(),
+                "The old table is removed, and the conversion of " + arguments.table + " is finished.");
   return plan_or_run(converter, arguments);
 }
 
@@ -95,26 +96,33 @@ int convert(const ConvertArguments& arguments) {
 
 void add_convert_command(CLI::App& app, const CommandChosen& chosen) {
   CLI::App* command = app.add_subcommand(
-      "convert", "Makes a plain table that was there before what the migrations give, while it is written to");
+      "convert",
+      "Makes a plain table that was there before what the migrations give, while it is written to");
   const auto arguments = std::make_shared<ConvertArguments>();
   arguments->config.add_to(*command, false);
   command->add_option("TABLE", arguments->table, "The table, for example telemetry")->required();
   CLI::Option* yes = command->add_flag(
-      "--yes", arguments->yes, "Does it, or goes on where an earlier call stopped. Default: only tells what would be done");
-  command->add_option("--drop-column", arguments->options.dropped_columns,
-                      "A column no migration makes that goes with the old table; may be repeated. Default: all are "
-                      "carried along")
+      "--yes", arguments->yes,
+      "Does it, or goes on where an earlier call stopped. Default: only tells what would be done");
+  command
+      ->add_option(
+          "--drop-column", arguments->options.dropped_columns,
+          "A column no migration makes that goes with the old table; may be repeated. Default: all are "
+          "carried along")
       ->type_name("COLUMN");
   command->add_option("--batch-rows", arguments->options.batch_rows, "Rows of one transaction")
       ->check(CLI::Range(1'000, 10'000'000))
       ->capture_default_str()
       ->type_name("ROWS");
-  CLI::Option* status = command->add_flag("--status", arguments->status, "Tells where the conversion stands; changes nothing");
+  CLI::Option* status =
+      command->add_flag("--status", arguments->status, "Tells where the conversion stands; changes nothing");
   command->add_flag("--json", arguments->json, "Tells it as JSON")->needs(status);
-  CLI::Option* back = command->add_flag("--rollback", arguments->roll_back,
-                                        "Takes the conversion back, at any time before --finish; rows written since the "
-                                        "names changed go back too");
-  command->add_flag("--discard", arguments->discard, "Loses the rows written since the names changed")->needs(back);
+  CLI::Option* back =
+      command->add_flag("--rollback", arguments->roll_back,
+                        "Takes the conversion back, at any time before --finish; rows written since the "
+                        "names changed go back too");
+  command->add_flag("--discard", arguments->discard, "Loses the rows written since the names changed")
+      ->needs(back);
   CLI::Option* finish = command->add_flag("--finish", arguments->finish, "Removes the old table for good");
   for (CLI::Option* option : {status, back, finish})
     for (CLI::Option* other : {yes, status, back, finish})

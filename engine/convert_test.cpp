@@ -16,12 +16,14 @@ namespace {
 
 // What the new table must hold of a converted `telemetry`, and the old one held.
 constexpr const char* same_content =
-    "SELECT count(*) || ' ' || sum(hashtext(ROW(id, \"timestamp\", device_id::text, temperature::real, vibration::real, "
+    "SELECT count(*) || ' ' || sum(hashtext(ROW(id, \"timestamp\", device_id::text, temperature::real, "
+    "vibration::real, "
     "pressure::real, flow_rate::real, note)::text)) FROM ";
 
 TEST_P(ConvertTest, WithoutAgreementItTellsWhatWouldBeDoneAndChangesNothing) {
-  const std::string before = value("SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relnamespace = "
-                                   "'public'::regnamespace");
+  const std::string before = value(
+      "SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relnamespace = "
+      "'public'::regnamespace");
   const auto plan = runner("telemetry").converter->plan();
   ASSERT_TRUE(plan) << plan.error();
   const std::string text = print_plan(*plan, options_);
@@ -36,16 +38,19 @@ TEST_P(ConvertTest, WithoutAgreementItTellsWhatWouldBeDoneAndChangesNothing) {
 
 TEST_P(ConvertTest, AConvertedTableHoldsTheSameRowsAndIsWhatTheMigrationsGive) {
   const std::string content = value(same_content + std::string("telemetry"));
-  execute("CREATE ROLE " + database_->name() + "_writer; GRANT INSERT ON telemetry TO " + database_->name() + "_writer");
+  execute("CREATE ROLE " + database_->name() + "_writer; GRANT INSERT ON telemetry TO " + database_->name() +
+          "_writer");
   const auto done = runner("telemetry").converter->run();
-  const std::string may = value("SELECT has_table_privilege('" + database_->name() + "_writer', 'telemetry', 'INSERT')");
+  const std::string may =
+      value("SELECT has_table_privilege('" + database_->name() + "_writer', 'telemetry', 'INSERT')");
   execute("DROP OWNED BY " + database_->name() + "_writer; DROP ROLE " + database_->name() + "_writer");
   ASSERT_TRUE(done) << done.error();
   EXPECT_EQ(may, "t") << "who could write to the old table can write to the new one";
   EXPECT_EQ(state("telemetry"), "swapped");
   EXPECT_EQ(value(same_content + std::string("telemetry")), content);
   EXPECT_EQ(value("SELECT count(*) FROM telemetry_before"), std::to_string(rows));
-  EXPECT_EQ(value("SELECT count(*) FROM wellhead_chunks('telemetry') c WHERE c.range_until < '2026-04-01'"), "5");
+  EXPECT_EQ(value("SELECT count(*) FROM wellhead_chunks('telemetry') c WHERE c.range_until < '2026-04-01'"),
+            "5");
   EXPECT_EQ(value("SELECT count(*) FROM telemetry WHERE ingestion_timestamp IS NOT NULL"), "0")
       << "nobody knows when they came";
   EXPECT_EQ(value("INSERT INTO telemetry (\"timestamp\", device_id) VALUES (now(), 'device-1') RETURNING id"),
@@ -55,7 +60,8 @@ TEST_P(ConvertTest, AConvertedTableHoldsTheSameRowsAndIsWhatTheMigrationsGive) {
   EXPECT_EQ(state("esp_telemetry"), "prepared");
   const auto other = runner("esp_telemetry").converter->run();
   ASSERT_TRUE(other) << other.error();
-  EXPECT_EQ(value("INSERT INTO esp_telemetry (\"timestamp\", well_id) VALUES (now(), 'well-1') RETURNING id"), "1001");
+  EXPECT_EQ(value("INSERT INTO esp_telemetry (\"timestamp\", well_id) VALUES (now(), 'well-1') RETURNING id"),
+            "1001");
   EXPECT_TRUE(differences().empty()) << testing::PrintToString(differences());
   for (const std::string table : {"telemetry", "esp_telemetry"}) {
     const auto finished = runner(table).converter->finish();
@@ -65,7 +71,9 @@ TEST_P(ConvertTest, AConvertedTableHoldsTheSameRowsAndIsWhatTheMigrationsGive) {
   const auto again = runner("telemetry").migrator->up();
   ASSERT_TRUE(again) << again.error();
   EXPECT_EQ(again->applied_now, 0);
-  EXPECT_EQ(value("SELECT to_regclass('telemetry_before') IS NULL AND to_regnamespace('wellhead_next') IS NULL"), "t");
+  EXPECT_EQ(
+      value("SELECT to_regclass('telemetry_before') IS NULL AND to_regnamespace('wellhead_next') IS NULL"),
+      "t");
   EXPECT_EQ(value("INSERT INTO telemetry (\"timestamp\", device_id) VALUES (now(), 'device-1') RETURNING id"),
             std::to_string(rows + 2))
       << "the sequence did not go with the old table";
@@ -90,11 +98,26 @@ TEST_P(ConvertTest, AColumnThatIsNotWantedGoesWithTheOldTable) {
   ASSERT_TRUE(runner("telemetry").converter->run());
   EXPECT_EQ(value("SELECT count(note) FROM telemetry"), std::to_string(rows)) << "kept for the way back";
   ASSERT_TRUE(runner("telemetry").converter->finish());
-  EXPECT_EQ(value("SELECT count(*) FROM pg_attribute WHERE attrelid = 'telemetry'::regclass AND attname IN ('id', 'note')"),
+  EXPECT_EQ(value("SELECT count(*) FROM pg_attribute WHERE attrelid = 'telemetry'::regclass AND attname IN "
+                  "('id', 'note')"),
             "0");
   options_.dropped_columns.clear();
   ASSERT_TRUE(runner("esp_telemetry").converter->run());
   EXPECT_TRUE(differences().empty()) << testing::PrintToString(differences());
+}
+
+TEST_P(ConvertTest, WhereTheExtensionIsYetToBeMadeTheTableBecomesAHypertable) {
+  if (GetParam() == ConvertedServer::as_it_is) {
+    execute("DROP EXTENSION IF EXISTS timescaledb CASCADE");
+    const auto plan = runner("telemetry").converter->plan();
+    ASSERT_TRUE(plan) << plan.error();
+  }
+  const auto done = runner("telemetry").converter->run();
+  ASSERT_TRUE(done) << done.error();
+  const bool extension = database_->edition() != "plain";
+  EXPECT_EQ(value("SELECT relkind FROM pg_class WHERE oid = 'telemetry'::regclass"), extension ? "r" : "p");
+  EXPECT_EQ(value("SELECT count(*) FROM wellhead_chunks('telemetry') c WHERE c.range_until < '2026-04-01'"),
+            "5");
 }
 
 // Each transaction does the same to the table and to a second one that nobody converts.
@@ -117,18 +140,22 @@ class Writers {
  private:
   static std::string change(std::mt19937& random, int number) {
     // Rows that exist, each writer its own share; some are gone already.
-    const std::string row = "id % 4 = " + std::to_string(number) + " AND id BETWEEN 1 AND 20000 AND id / 4 = " +
-                            std::to_string(random() % 5'000);
+    const std::string row = "id % 4 = " + std::to_string(number) +
+                            " AND id BETWEEN 1 AND 20000 AND id / 4 = " + std::to_string(random() % 5'000);
     switch (random() % 5) {
       case 0:
         return "UPDATE {} SET temperature = " + std::to_string(random() % 150) + " WHERE " + row;
       case 1:  // within the day: TimescaleDB moves no row to another chunk
-        return "UPDATE {} SET \"timestamp\" = \"timestamp\" + INTERVAL '1 second', device_id = 'moved' WHERE " + row;
+        return "UPDATE {} SET \"timestamp\" = \"timestamp\" + INTERVAL '1 second', device_id = 'moved' "
+               "WHERE " +
+               row;
       case 2:
         return "DELETE FROM {} WHERE " + row;
       default:
-        return "INSERT INTO {} (id, \"timestamp\", device_id, temperature) SELECT i, '2026-03-03'::timestamptz + i * "
-               "INTERVAL '1 second', 'fresh', 20 FROM generate_series(nextval('fresh')::int, currval('fresh')::int + 4) i";
+        return "INSERT INTO {} (id, \"timestamp\", device_id, temperature) SELECT i, "
+               "'2026-03-03'::timestamptz + i * "
+               "INTERVAL '1 second', 'fresh', 20 FROM generate_series(nextval('fresh')::int, "
+               "currval('fresh')::int + 4) i";
     }
   }
   void write(const std::string& connection, int number, unsigned seed, const std::stop_token& stop) {
@@ -145,7 +172,8 @@ class Writers {
       };
       std::string shadow = to("shadow");
       // The same numbers again.
-      if (const auto next = shadow.find("nextval"); next != std::string::npos) shadow.replace(next, 7, "currval");
+      if (const auto next = shadow.find("nextval"); next != std::string::npos)
+        shadow.replace(next, 7, "currval");
       const auto done = database.run("BEGIN; " + to("telemetry") + "; " + shadow + "; COMMIT");
       fine = done.has_value();
       if (fine)
@@ -168,14 +196,16 @@ class ConvertWithWritersTest : public ConvertTest {
   void SetUp() override {
     ConvertTest::SetUp();
     if (IsSkipped()) return;
-    execute("CREATE TABLE shadow AS TABLE telemetry; CREATE INDEX ON shadow (id); "
-            "CREATE SEQUENCE fresh START 1000000 INCREMENT 5");
+    execute(
+        "CREATE TABLE shadow AS TABLE telemetry; CREATE INDEX ON shadow (id); "
+        "CREATE SEQUENCE fresh START 1000000 INCREMENT 5");
     seed_ = std::random_device()();
     RecordProperty("seed", static_cast<int>(seed_));
   }
   void expect_same_as_shadow(const std::string& table) {
-    const std::string difference = "SELECT count(*) FROM ((" + rows_of(table) + " EXCEPT ALL " + rows_of("shadow") +
-                                   ") UNION ALL (" + rows_of("shadow") + " EXCEPT ALL " + rows_of(table) + ")) d";
+    const std::string difference = "SELECT count(*) FROM ((" + rows_of(table) + " EXCEPT ALL " +
+                                   rows_of("shadow") + ") UNION ALL (" + rows_of("shadow") + " EXCEPT ALL " +
+                                   rows_of(table) + ")) d";
     EXPECT_EQ(value(difference), "0") << "seed " << seed_ << "\n" << told_;
   }
   static std::string rows_of(const std::string& table) {
@@ -222,8 +252,8 @@ TEST_P(ConvertWithWritersTest, AConnectionLostAtAnyStatementIsGoneOnFrom) {
   expect_same_as_shadow("telemetry");
 }
 
-INSTANTIATE_TEST_SUITE_P(Servers, ConvertTest, testing::Values(ConvertedServer::as_it_is, ConvertedServer::plain),
-                         name_of_server);
+INSTANTIATE_TEST_SUITE_P(Servers, ConvertTest,
+                         testing::Values(ConvertedServer::as_it_is, ConvertedServer::plain), name_of_server);
 INSTANTIATE_TEST_SUITE_P(Servers, ConvertWithWritersTest,
                          testing::Values(ConvertedServer::as_it_is, ConvertedServer::plain), name_of_server);
 

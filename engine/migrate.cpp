@@ -134,7 +134,8 @@ Migrator::Outcome Migrator::lock() {
                            ". Nothing was changed.");
   if (first_value(*tried) == "t") return {};
   tell_("Another runner is migrating this database; waiting until it is done.");
-  if (const auto waited = database_.query(fmt::format("SELECT pg_advisory_lock({})", migration_lock_key)); !waited)
+  if (const auto waited = database_.query(fmt::format("SELECT pg_advisory_lock({})", migration_lock_key));
+      !waited)
     return std::unexpected("Waiting for the other runner failed: " + describe(waited.error()) +
                            ". Nothing was changed.");
   return {};
@@ -292,6 +293,7 @@ Migrator::Outcome Migrator::in_transaction(std::string_view sql, std::string_vie
   const std::string back = put_back();
   if (const Outcome begun = begin(aside); !begun) return begun;
   for (const std::string_view statements : {sql, std::string_view(back), ledger_statement}) {
+    if (statements.empty()) continue;
     if (const auto ran = database_.run(statements); !ran) return std::unexpected(describe(ran.error()));
     if (!database_.in_transaction())
       return std::unexpected("it ended its own transaction, which a migration must not");
@@ -301,7 +303,8 @@ Migrator::Outcome Migrator::in_transaction(std::string_view sql, std::string_vie
   return {};
 }
 
-// Begins a transaction with these statements, which may need locks that others hold: again, until they are had.
+// Begins a transaction with these statements, which may need locks that others hold: again, until they are
+// had.
 Migrator::Outcome Migrator::begin(std::string_view statements) {
   std::optional<DatabaseError> refused;
   for (int attempt = 0; attempt < lock_attempts; ++attempt) {

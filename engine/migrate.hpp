@@ -59,8 +59,9 @@ class Migrator {
 
   // The errors are sentences. REQUIRES a connected database.
   [[nodiscard]] std::expected<MigrationReport, std::string> up();
-  // The same, and where a plain table of a name that migrations make is there already, makes theirs beside it,
-  // in the schema wellhead_next: the table itself is left as it is, and who uses it waits for moments only.
+  // The same, and where a plain table of a name that migrations make is there already, makes theirs beside
+  // it, in the schema wellhead_next: the table itself is left as it is, and who uses it waits for moments
+  // only.
   [[nodiscard]] std::expected<MigrationReport, std::string> up_beside();
   // Changes nothing.
   [[nodiscard]] std::expected<MigrationReport, std::string> status();
@@ -74,8 +75,8 @@ class Migrator {
   [[nodiscard]] std::expected<std::vector<std::string>, std::string> verify();
 
   using Outcome = std::expected<void, std::string>;
-  // Calls `look` while everything the migrations give lies in the schema of this name, which comes first in the
-  // search path, and rolls it all back. Changes nothing.
+  // Calls `look` while everything the migrations give lies in the schema of this name, which comes first in
+  // the search path, and rolls it all back. Changes nothing.
   static constexpr const char* scratch_schema = "wellhead_verify";
   [[nodiscard]] Outcome in_scratch(const std::function<Outcome()>& look);
   // Takes the lock of the session that keeps other runners out; false where another has it after `patience`.

@@ -15,15 +15,13 @@ namespace {
 
 constexpr std::chrono::milliseconds lock_poll{200};
 
-// What is in the scratch schema, and what of it is a table that ages.
 constexpr const char* made_question = R"sql(
-SELECT c.relname, EXISTS (SELECT FROM wellhead_lifecycle l WHERE l.table_name = c.relname
-                          AND l.table_name NOT IN (SELECT view_name FROM wellhead_aggregate))
-FROM pg_class c WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')
-  AND NOT c.relispartition)sql";
-constexpr const char* made_names_question = R"sql(
 SELECT c.relname FROM pg_class c WHERE c.relnamespace = current_schema()::regnamespace
-  AND c.relkind IN ('r', 'p', 'v', 'm'))sql";
+  AND c.relkind IN ('r', 'p', 'v', 'm') AND NOT c.relispartition)sql";
+// Tables that are kept by time, and hold what came from outside.
+constexpr const char* convertible_question =
+    "SELECT table_name FROM wellhead_lifecycle WHERE table_name NOT IN (SELECT view_name FROM "
+    "wellhead_aggregate)";
 
 constexpr const char* live_question = R"sql(
 SELECT c.relname, CASE c.relkind WHEN 'r' THEN 'table' WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view'
@@ -35,6 +33,14 @@ constexpr const char* staged_question = R"sql(
 SELECT n.relname FROM pg_class n JOIN pg_class l ON l.relname = n.relname
 WHERE n.relnamespace = to_regnamespace('wellhead_next') AND n.relkind IN ('r', 'p')
   AND l.relnamespace = current_schema()::regnamespace AND l.relkind = 'r' ORDER BY 1)sql";
+
+std::expected<std::set<std::string>, std::string> names_from(Database& database, const char* question) {
+  const auto rows = database.query(question);
+  if (!rows) return std::unexpected(describe(rows.error()));
+  std::set<std::string> names;
+  for (const DatabaseRow& row : *rows) names.insert(row[0].value_or(""));
+  return names;
+}
 
 bool pending_any(std::span<const MigrationRecord> records) {
   return std::ranges::find(records, MigrationState::pending, &MigrationRecord::state) != records.end();
@@ -49,12 +55,15 @@ std::string array_of(std::span<const std::string> names) {
 std::string sentence_of(const std::string& name, const std::string& kind, bool convertible) {
   if (convertible)
     return fmt::format(
-        "A table named {0} is there already, and no migration made it. No table was changed; `wellhead migrate "
-        "convert {0}` makes it what the migrations give while it goes on being written to, or rename it (ALTER "
+        "A table named {0} is there already, and no migration made it. No table was changed; `wellhead "
+        "migrate "
+        "convert {0}` makes it what the migrations give while it goes on being written to, or rename it "
+        "(ALTER "
         "TABLE {0} RENAME TO …) and migrate again.",
         name);
   return fmt::format(
-      "A {1} named {0} is in the way of what the migrations make under that name. No table was changed; rename "
+      "A {1} named {0} is in the way of what the migrations make under that name. No table was changed; "
+      "rename "
       "it (ALTER {2} {0} RENAME TO …) or drop it, then migrate again.",
       name, kind, kind.find("view") != std::string::npos ? "VIEW" : "TABLE");
 }
@@ -80,22 +89,27 @@ std::expected<std::vector<Migrator::InTheWay>, std::string> Migrator::relations_
   // Without that right there is no scratch schema; the server then tells what is in the way.
   if (live->empty() || may->front().front() != "t") return std::vector<InTheWay>{};
   if (const Outcome entered = enter_scratch(applied); !entered) return std::unexpected(entered.error());
-  const auto own = database_.query(made_names_question);
+  const auto own = names_from(database_, made_question);
+  if (!own) return std::unexpected(own.error());
   for (const Migration* migration : pending) {
     if (const auto ran = database_.run(migration->sql); !ran)
       return std::unexpected(fmt::format("The migration {:04}_{} does not run: {}. No table was changed.",
                                          migration->version, migration->name, describe(ran.error())));
   }
-  const auto made = database_.query(made_question);
-  if (!own || !made) return std::unexpected(describe((own ? made : own).error()));
+  const auto made = names_from(database_, made_question);
+  if (!made) return std::unexpected(made.error());
+  std::set<std::string> convertible;
+  if (made->contains("wellhead_lifecycle")) {
+    auto found = names_from(database_, convertible_question);
+    if (!found) return std::unexpected(found.error());
+    convertible = std::move(*found);
+  }
   std::vector<InTheWay> found;
-  for (const DatabaseRow& row : *made) {
-    const auto there = std::ranges::find(*live, row[0], [](const DatabaseRow& each) { return each[0]; });
-    const bool ours =
-        std::ranges::find(*own, row[0], [](const DatabaseRow& each) { return each[0]; }) != own->end();
-    if (there == live->end() || ours) continue;
-    const std::string kind = (*there)[1].value_or("");
-    found.push_back({row[0].value_or(""), kind, kind == "table" && row[1] == "t"});
+  for (const DatabaseRow& row : *live) {
+    const std::string name = row[0].value_or("");
+    const std::string kind = row[1].value_or("");
+    if (made->contains(name) && !own->contains(name))
+      found.push_back({name, kind, kind == "table" && convertible.contains(name)});
   }
   return found;
 }
@@ -110,7 +124,8 @@ std::expected<std::vector<std::string>, std::string> Migrator::tables_beside(
     if (row[1] == "copying" || row[1] == "copied")
       return std::unexpected(fmt::format(
           "There are migrations to apply, and the table {0} is being converted. Nothing was changed; let "
-          "`wellhead migrate convert {0} --yes` of the release that began it come to its end, or take it back "
+          "`wellhead migrate convert {0} --yes` of the release that began it come to its end, or take it "
+          "back "
           "with --rollback.",
           row[0].value_or("")));
   }
@@ -136,7 +151,8 @@ std::expected<DatabaseRows, std::string> Migrator::conversions_under_way() {
   auto rows = database_.query(
       "SELECT table_name, state FROM wellhead_conversion WHERE state NOT IN ('swapped', 'finished') "
       "ORDER BY table_name");
-  if (!rows) return std::unexpected("The table wellhead_conversion cannot be read: " + describe(rows.error()));
+  if (!rows)
+    return std::unexpected("The table wellhead_conversion cannot be read: " + describe(rows.error()));
   return std::move(*rows);
 }
 
@@ -200,7 +216,8 @@ std::expected<bool, std::string> Migrator::try_lock(std::chrono::milliseconds pa
   const auto until = std::chrono::steady_clock::now() + patience;
   for (;;) {
     const auto tried = database_.query(fmt::format("SELECT pg_try_advisory_lock({})", migration_lock_key));
-    if (!tried) return std::unexpected("The migration lock cannot be taken: " + describe(tried.error()) + ".");
+    if (!tried)
+      return std::unexpected("The migration lock cannot be taken: " + describe(tried.error()) + ".");
     if (tried->front().front() == "t") return true;
     if (std::chrono::steady_clock::now() >= until) return false;
     std::this_thread::sleep_for(lock_poll);

@@ -536,7 +536,8 @@ TEST_F(MigrateTest, AViewInTheWayIsNamedAndNothingIsChanged) {
   const auto refused = up(shipped_);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error(),
-            "A view named telemetry is in the way of what the migrations make under that name. No table was changed; "
+            "A view named telemetry is in the way of what the migrations make under that name. No table was "
+            "changed; "
             "rename it (ALTER VIEW telemetry RENAME TO …) or drop it, then migrate again.");
   EXPECT_EQ(value("SELECT to_regclass('wellhead_migration') IS NULL"), "t");
 }
@@ -545,23 +546,27 @@ TEST_F(MigrateTest, ATableOfTheSameNameIsToBeConvertedOrRenamedAndNothingIsChang
   test_database_->execute("CREATE TABLE telemetry (at timestamptz, reading text)");
   const auto convertible = up(shipped_);
   ASSERT_FALSE(convertible);
-  EXPECT_TRUE(convertible.error().starts_with("A table named telemetry is there already, and no migration made it. No table "
-                                              "was changed; `wellhead migrate convert telemetry`"))
+  EXPECT_TRUE(convertible.error().starts_with(
+      "A table named telemetry is there already, and no migration made it. No table "
+      "was changed; `wellhead migrate convert telemetry`"))
       << convertible.error();
   test_database_->execute("DROP TABLE telemetry; CREATE TABLE wellhead_lifecycle (x int)");
   const auto other = up(shipped_);
   ASSERT_FALSE(other);
   EXPECT_TRUE(other.error().starts_with("A table named wellhead_lifecycle is in the way")) << other.error();
-  EXPECT_EQ(value("SELECT to_regclass('wellhead_migration') IS NULL AND to_regclass('telemetry') IS NULL"), "t");
+  EXPECT_EQ(value("SELECT to_regclass('wellhead_migration') IS NULL AND to_regclass('telemetry') IS NULL"),
+            "t");
   test_database_->execute("DROP TABLE wellhead_lifecycle");
   EXPECT_TRUE(up(shipped_));
 }
 
 TEST_F(MigrateTest, AnAggregateOfSomebodyElsesInTheWayIsNamedBeforeAnythingIsMade) {
-  test_database_->execute("CREATE TABLE readings (x int); CREATE MATERIALIZED VIEW telemetry_1min AS SELECT x FROM readings");
+  test_database_->execute(
+      "CREATE TABLE readings (x int); CREATE MATERIALIZED VIEW telemetry_1min AS SELECT x FROM readings");
   const auto refused = up(shipped_);
   ASSERT_FALSE(refused);
-  EXPECT_TRUE(refused.error().starts_with("A materialized view named telemetry_1min is in the way")) << refused.error();
+  EXPECT_TRUE(refused.error().starts_with("A materialized view named telemetry_1min is in the way"))
+      << refused.error();
   EXPECT_EQ(value("SELECT to_regclass('telemetry') IS NULL"), "t");
 }
 
@@ -591,7 +596,8 @@ TEST_F(OddServerTest, AServerThatIsTooOldIsRefusedAndNothingIsChanged) {
   });
   ASSERT_FALSE(old_server);
   EXPECT_EQ(old_server.error(),
-            "This server is too old: it is PostgreSQL 13.18, and wellhead needs PostgreSQL 14, with TimescaleDB 2.7 or newer "
+            "This server is too old: it is PostgreSQL 13.18, and wellhead needs PostgreSQL 14, with "
+            "TimescaleDB 2.7 or newer "
             "where there is one. Nothing was changed; upgrade the server.");
   const auto old_extension = up_with([](DatabaseRow& row) { row[2] = "2.6.1"; });
   ASSERT_FALSE(old_extension);
@@ -614,7 +620,9 @@ TEST_F(OddServerTest, AnExtensionThatIsMissingOrNotPreloadedIsToldAndTheTablesAr
     row[5] = "f";
   });
   ASSERT_TRUE(not_preloaded) << not_preloaded.error();
-  EXPECT_NE(told_.find("it is installed, but shared_preload_libraries does not name timescaledb"), std::string::npos) << told_;
+  EXPECT_NE(told_.find("it is installed, but shared_preload_libraries does not name timescaledb"),
+            std::string::npos)
+      << told_;
   EXPECT_EQ(value("SELECT relkind FROM pg_class WHERE oid = 'telemetry'::regclass"), "p");
 }
 
@@ -627,7 +635,8 @@ TEST_F(OddServerTest, OnPlainPostgreSqlTheRunnerPlansMakesAndComparesPartitionsA
   const auto made = up_with(without_timescaledb);
   ASSERT_TRUE(made) << made.error();
   EXPECT_EQ(value("SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relkind = 'p'"),
-            "dead_letter diagnostic_results esp_telemetry telemetry telemetry_1hour telemetry_1min telemetry_daily");
+            "dead_letter diagnostic_results esp_telemetry telemetry telemetry_1hour telemetry_1min "
+            "telemetry_daily");
   EXPECT_EQ(value("SELECT count(*) FROM wellhead_chunks('telemetry') WHERE range_until > now()"), "4");
   const auto again = up_with(without_timescaledb);
   ASSERT_TRUE(again) << again.error();
@@ -637,19 +646,24 @@ TEST_F(OddServerTest, OnPlainPostgreSqlTheRunnerPlansMakesAndComparesPartitionsA
     return with(without_timescaledb, [](Migrator& migrator) { return migrator.verify(); }).value();
   };
   EXPECT_TRUE(verify().empty()) << testing::PrintToString(verify());
-  test_database_->execute("ALTER TABLE telemetry DROP COLUMN rpm; CREATE INDEX own_idx ON telemetry (pressure)");
+  test_database_->execute(
+      "ALTER TABLE telemetry DROP COLUMN rpm; CREATE INDEX own_idx ON telemetry (pressure)");
   const std::vector<std::string> differences = verify();
   ASSERT_EQ(differences.size(), 3U) << testing::PrintToString(differences);  // the check goes with its column
   EXPECT_EQ(differences[0], "telemetry: the column rpm is missing; it is to be: real.");
-  EXPECT_TRUE(differences[2].starts_with("telemetry: the index own_idx is there, and no migration makes it")) << differences[2];
+  EXPECT_TRUE(differences[2].starts_with("telemetry: the index own_idx is there, and no migration makes it"))
+      << differences[2];
 
   const auto down = with(without_timescaledb, [](Migrator& migrator) { return migrator.down(10, true); });
   ASSERT_FALSE(down);
-  EXPECT_NE(down.error().find("The migration 0011_partitions has no way back. Nothing was changed"), std::string::npos)
+  EXPECT_NE(down.error().find("The migration 0011_partitions has no way back. Nothing was changed"),
+            std::string::npos)
       << down.error();
-  const auto aggregates = with(without_timescaledb, [](Migrator& migrator) { return migrator.down(11, false); });
+  const auto aggregates =
+      with(without_timescaledb, [](Migrator& migrator) { return migrator.down(11, false); });
   ASSERT_TRUE(aggregates) << aggregates.error();
-  EXPECT_EQ(value("SELECT to_regclass('telemetry_1min') IS NULL AND to_regclass('telemetry') IS NOT NULL"), "t");
+  EXPECT_EQ(value("SELECT to_regclass('telemetry_1min') IS NULL AND to_regclass('telemetry') IS NOT NULL"),
+            "t");
   ASSERT_TRUE(up_with(without_timescaledb));
 }
 

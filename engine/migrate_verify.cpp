@@ -34,7 +34,8 @@ DatabaseResult<std::vector<SnapshotKey>> kept_columns(Database& database) {
   if (!exists) return std::unexpected(exists.error());
   if (exists->front().front() != "t") return kept;
   const auto rows = database.query(
-      "SELECT table_name, unnest(kept_columns) FROM wellhead_conversion WHERE state IN ('swapped', 'finished')");
+      "SELECT table_name, unnest(kept_columns) FROM wellhead_conversion WHERE state IN ('swapped', "
+      "'finished')");
   if (!rows) return std::unexpected(rows.error());
   for (const DatabaseRow& row : *rows) kept.push_back({row[0].value_or(""), "column", row[1].value_or("")});
   return kept;
@@ -61,8 +62,8 @@ std::expected<std::vector<std::string>, std::string> Migrator::verify() {
   const auto conversions = conversions_under_way();
   if (!conversions) return std::unexpected(conversions.error());
   for (const DatabaseRow& row : *conversions)
-    differences.push_back(fmt::format("The table {} is being converted: {}.", row[0].value_or(""),
-                                      row[1].value_or("")));
+    differences.push_back(
+        fmt::format("The table {} is being converted: {}.", row[0].value_or(""), row[1].value_or("")));
   auto found = compare(wanted(*all));
   roll_back();
   if (!found) return std::unexpected(found.error());

@@ -1,5 +1,6 @@
-// A connection to the test's server that says of itself what a test wants to hear: that it is older than it is, or
-// that TimescaleDB is not preloaded, so that the runner leaves the database plain. And one that breaks.
+// A connection to the test's server that says of itself what a test wants to hear: that it is older than it
+// is, or that TimescaleDB is not preloaded, so that the runner leaves the database plain. And one that
+// breaks.
 #pragma once
 
 #include <functional>
@@ -12,14 +13,18 @@ namespace wellhead {
 
 class OddServer : public Database {
  public:
-  // `change` gets the row that detect_server() reads: version, its number, extension, license, available, preloaded.
-  OddServer(Database& real, std::function<void(DatabaseRow&)> change) : real_(real), change_(std::move(change)) {}
+  // `change` gets the row that detect_server() reads: version, its number, extension, license, available,
+  // preloaded.
+  OddServer(Database& real, std::function<void(DatabaseRow&)> change)
+      : real_(real), change_(std::move(change)) {}
 
   // From now on so many statements are run; at the next one the connection is lost.
   void break_after(int statements) { left_ = statements; }
 
   void interrupt_with(const std::atomic<bool>* stopping) noexcept override { real_.interrupt_with(stopping); }
-  void on_notice(std::function<void(const DatabaseNotice&)> handler) override { real_.on_notice(std::move(handler)); }
+  void on_notice(std::function<void(const DatabaseNotice&)> handler) override {
+    real_.on_notice(std::move(handler));
+  }
   [[nodiscard]] DatabaseResult<void> connect() override { return real_.connect(); }
   void disconnect() noexcept override { real_.disconnect(); }
   [[nodiscard]] bool connected() const noexcept override { return real_.connected(); }
