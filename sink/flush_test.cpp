@@ -40,7 +40,8 @@ TEST(FlushTest, sorts_random_rows_as_a_stable_sort_by_device_and_falling_time_do
         std::string device = "well-" + std::to_string(pick(devices));
         // Alike for longer than what is compared at once, with bytes above those of ASCII, or almost empty.
         if (round % 5 == 1)
-          device += "-of-the-north-field-" + std::string(pick(3), '\xc3') + std::to_string(pick(2));
+          device += "-of-the-north-field-" + std::string(static_cast<std::size_t>(pick(3)), '\xc3') +
+                    std::to_string(pick(2));
         if (round % 5 == 2) device.erase(0, static_cast<std::size_t>(pick(6)));
         // Rising, falling and any order.
         const int step = round % 4 == 0 ? row : round % 4 == 1 ? -row : pick(times);
