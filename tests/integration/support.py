@@ -90,11 +90,22 @@ class Database:
         return self.query(sql)[0][0]
 
 
+def without_password(url):
+    """The URL without its password, and the environment of a program of libpq that has it there: everyone may read command lines."""
+    parts = urllib.parse.urlsplit(url)
+    account, at, hosts = parts.netloc.rpartition("@")
+    user, colon, password = account.partition(":")
+    if not colon:
+        return url, dict(os.environ)
+    return urllib.parse.urlunsplit(parts._replace(netloc=user + at + hosts)), {**os.environ, "PGPASSWORD": urllib.parse.unquote(password)}
+
+
 def psql(url, sql):
+    address, environment = without_password(url)
     done = subprocess.run(
         ["psql", "--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--field-separator=\t", "-v", "ON_ERROR_STOP=1",
-         "--dbname", url, "--command", sql],
-        capture_output=True, text=True, timeout=WAIT_SECONDS * 2, check=False)
+         "--dbname", address, "--command", sql],
+        env=environment, capture_output=True, text=True, timeout=WAIT_SECONDS * 2, check=False)
     if done.returncode != 0:
         raise AssertionError(f"psql failed: {done.stderr}\n{sql}")
     return [line.split("\t") for line in done.stdout.splitlines()]
