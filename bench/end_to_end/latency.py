@@ -23,7 +23,9 @@ PERCENTILES = (50, 75, 90, 95, 99, 99.5, 99.9, 99.95, 99.99)
 def curve(values):
     """Percentiles in microseconds, each only if a value lies beyond it: the rarer ones need more values."""
     ordered = sorted(values)
-    points = [[share, ordered[min(int(len(ordered) * share / 100), len(ordered) - 1)]] for share in PERCENTILES if len(ordered) * (1 - share / 100) >= 1]
+    # In whole numbers: 10,000 * (1 - 99.99 / 100) is a little below 1.
+    ranks = {share: len(ordered) * round(100 * share) // 10_000 for share in PERCENTILES}
+    points = [[share, ordered[rank]] for share, rank in ranks.items() if rank < len(ordered) and len(ordered) * (10_000 - round(100 * share)) >= 10_000]
     return {"count": len(ordered), "points": points, "max": ordered[-1]}
 
 
