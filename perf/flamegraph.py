@@ -48,6 +48,8 @@ def parse_options():
     options = parser.parse_args()
     if options.target == "database" and options.sink == "null":
         parser.error("--sink null has no database to look at")
+    if options.output.suffix == ".txt":
+        parser.error(f"{options.output} would be the table's name too: --output is the SVG's")
     if not options.output.parent.is_dir():
         parser.error(f"there is no folder {options.output.parent} for the SVG")
     return options
