@@ -8,9 +8,11 @@ import subprocess
 import sys
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests" / "integration"))
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "tests" / "integration"), str(ROOT / "bench" / "end_to_end")]
 
 from cluster import Cluster  # noqa: E402 the path comes first
+from processes import tree_processes  # noqa: E402
 from support import BIN_DIR, Node, wait_until  # noqa: E402
 
 WARM_UP_SECONDS = 1
@@ -63,16 +65,7 @@ class Workload:
             return [self.node.process.pid]
         if target == "loadgen":
             return [self.load.pid]
-        return descendants(int(self.cluster.call("pid")))
-
-
-def descendants(process):
-    """The process and all below it."""
-    found = [process]
-    for task in pathlib.Path(f"/proc/{process}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            found += descendants(int(child))
-    return found
+        return tree_processes(int(self.cluster.call("pid")))
 
 
 def process_role(process):

@@ -10,13 +10,12 @@ computes, for a million rows each.
 Saving: the average of each device over 24 hours from telemetry_1min, against the same from the rows.
 """
 
-import os
-import pathlib
 import statistics
 import sys
 import time
 
 from harness import MAXIMUM, Run, committed, committed_rate, drain, launch_load, say, spread, wait_until
+from processes import own_cpu_seconds
 
 COST_MAX = 0.10
 TIMES_FASTER_MIN = 100
@@ -49,16 +48,6 @@ class Node:
         self.node.remove()
 
 
-def processor_seconds(*processes):
-    """What these have used, by their numbers, their children left out."""
-    ticks = 0
-    for number in processes:
-        # Behind the name, which may have spaces in it.
-        fields = pathlib.Path("/proc", str(number), "stat").read_text().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
-
-
 def backends(cluster, name):
     """Numbers of the processes that serve connections of this name, in SQL's patterns."""
     return [row[0] for row in cluster.query(f"SELECT pid FROM pg_stat_activity WHERE application_name LIKE '{name}'")]
@@ -74,7 +63,7 @@ def compute(cluster):
 
 
 def storing_seconds(cluster, node):
-    return processor_seconds(node.process.pid, *backends(cluster, "wellhead/shard-%"))
+    return own_cpu_seconds(node.process.pid, *backends(cluster, "wellhead/shard-%"))
 
 
 def empty(cluster):
@@ -97,7 +86,7 @@ def beside_computing(cluster, node):
         # One transaction each for the minutes, the hours and the day.
         wait_until(lambda: node.metric("wellhead_aggregate_transactions_total") >= len(VIEWS), "the aggregates are computed", 300)
         turn, rows_in_turn = time.monotonic() - begin, committed(node)
-        computing = processor_seconds(*backends(cluster, "wellhead maintenance"))
+        computing = own_cpu_seconds(*backends(cluster, "wellhead maintenance"))
         computed = sum(int(cluster.value(f"SELECT sum(sample_count) FROM {view}")) for view in VIEWS) / len(VIEWS)
         wait_until(lambda: time.monotonic() - begin >= turn * (1 + REST_FACTOR), "the rest is over", 30 + turn * (1 + REST_FACTOR))
         rows, seconds, storing = committed(node), time.monotonic() - begin, storing_seconds(cluster, node)

@@ -36,14 +36,14 @@ def catch_up(cluster, node, rate):
         before = committed(node)
         cluster.start()
         started = time.monotonic()
-        begin, end, rows = follow(node, before, rate * CAUGHT_UP_SECONDS)
+        begin, end, rows = until_caught_up(node, before, rate * CAUGHT_UP_SECONDS)
         return rows / (end - begin), begin - started
     finally:
         load.terminate()
         load.wait()
 
 
-def follow(node, before, queued_max):
+def until_caught_up(node, before, queued_max):
     """When the first row was committed, when no more than `queued_max` waited, and how many were committed in between."""
     begin = time.monotonic()
     deadline = begin + LOAD_SECONDS_MAX

@@ -77,7 +77,8 @@ class Load:
 
 
 def follow(node, load, expected):
-    """Waits until as many rows are committed; asks the rarer the farther that is away, for every question costs the node CPU."""
+    """Seconds from the load's beginning until as many rows are committed. Asks the rarer the farther that is away, for every question
+    costs the node CPU. `load` has `begin`, and check_running(), which raises when no more will come."""
     while True:
         rows, seconds = committed(node), time.monotonic() - load.begin
         if rows >= expected:

@@ -16,17 +16,33 @@ def read_stat(pid):
     return int(fields[1]), sum(map(int, fields[11:15]))
 
 
-def tree_cpu_seconds(root):
-    """Of the process and everything it started."""
+def tree_ticks(root):
+    """CPU ticks by number of the process and everything it started that is still there, those of its ended children included."""
     stats = {int(name): stat for name in os.listdir("/proc") if name.isdigit() and (stat := read_stat(name))}
     if root not in stats:
         raise AssertionError(f"process {root} is gone: its CPU time cannot be told")
-    ticks, family = 0, [root]
+    ticks, family = {}, [root]
     while family:
         pid = family.pop()
-        ticks += stats[pid][1]
+        ticks[pid] = stats[pid][1]
         family.extend(child for child, (parent, _) in stats.items() if parent == pid)
-    return ticks / TICKS_PER_SECOND
+    return ticks
+
+
+def tree_cpu_seconds(root):
+    """Of the process and everything it started."""
+    return sum(tree_ticks(root).values()) / TICKS_PER_SECOND
+
+
+def tree_processes(root):
+    """The numbers of the process and all below it."""
+    return list(tree_ticks(root))
+
+
+def own_cpu_seconds(*pids):
+    """Of these processes, their children left out."""
+    fields = [pathlib.Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split() for pid in pids]
+    return sum(int(ticks) for of_one in fields for ticks in of_one[11:13]) / TICKS_PER_SECOND
 
 
 def thread_cpu_seconds(pid, prefix):

@@ -15,8 +15,9 @@ import subprocess
 import sys
 import time
 
-from harness import LOAD_SECONDS_MAX, Run, committed, say
-from processes import thread_cpu_seconds, tree_cpu_seconds
+from drive import follow
+from harness import Run, say
+from processes import CpuMeter, thread_cpu_seconds
 from scale_model import GROUPS, Model, Setup, Shape
 
 ERROR_MAX = 0.20
@@ -94,6 +95,36 @@ def thread_seconds(pid):
     return {group: thread_cpu_seconds(pid, prefix) for prefix, group in THREADS.items()}
 
 
+class Sender:
+    """send_file.py as a process whose CPU can be told."""
+
+    def __init__(self, path, port, copies, connections):
+        self.begin = time.monotonic()
+        self.process = subprocess.Popen([sys.executable, pathlib.Path(__file__).with_name("send_file.py"), path, str(port), str(copies), str(connections)])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.returncode is None:
+            self.process.kill()
+            self.process.wait()
+
+    def check_running(self):
+        """It has ended well when all is sent: the last rows are committed after that."""
+        ended = os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if ended is not None and ended.si_status != 0:
+            raise AssertionError(f"the sender ended with status {ended.si_status}")
+
+    def cpu_seconds(self):
+        """Once it has ended."""
+        _, status, usage = os.wait4(self.process.pid, 0)
+        self.process.returncode = os.waitstatus_to_exitcode(status)
+        if self.process.returncode != 0:
+            raise AssertionError(f"the sender ended with exit code {self.process.returncode}")
+        return usage.ru_utime + usage.ru_stime
+
+
 class Bench:
     def __init__(self, run):
         self.run, self.cluster = run, run.cluster()
@@ -123,16 +154,12 @@ class Bench:
                              server_reactors=case.reactors, server_shards=case.shards)
         time.sleep(SETTLE_SECONDS)
         wal = self.cluster.value("SELECT pg_current_wal_lsn()")
-        before, database = thread_seconds(node.process.pid), tree_cpu_seconds(self.database_pid)
-        begin = time.monotonic()
-        sender = subprocess.Popen([sys.executable, pathlib.Path(__file__).with_name("send_file.py"), path, str(node.ports["ndjson"]), str(copies),
-                                   str(case.connections)])
-        seconds = self.follow(node, sender, records, begin)
-        threads, database = thread_seconds(node.process.pid), tree_cpu_seconds(self.database_pid) - database
-        _, status, usage = os.wait4(sender.pid, 0)
-        if status != 0:
-            raise AssertionError(f"the sender ended with status {status}")
-        costs = {group: threads[group] - before[group] for group in before} | {"database": database, "sender": usage.ru_utime + usage.ru_stime}
+        before, meter = thread_seconds(node.process.pid), CpuMeter(database=self.database_pid)
+        with Sender(path, node.ports["ndjson"], copies, case.connections) as sender:
+            seconds = follow(node, sender, records)
+            threads, spent = thread_seconds(node.process.pid), meter.spent()
+            spent["sender"] = sender.cpu_seconds()
+        costs = {group: threads[group] - before[group] for group in before} | spent
         measured = {"rate": records / seconds, "used": sum(costs.values()) / seconds / os.cpu_count(),
                     "costs": {group: cost / records * 1e9 for group, cost in costs.items()},
                     "record_bytes": path.stat().st_size / file_records,
@@ -143,14 +170,6 @@ class Bench:
         node.remove()
         return measured
 
-    @staticmethod
-    def follow(node, sender, records, begin):
-        while committed(node) < records:
-            if time.monotonic() - begin > LOAD_SECONDS_MAX:
-                sender.kill()
-                raise AssertionError(f"not all of {records} rows are committed; the node's log says:\n{node.log()}")
-            time.sleep(0.05)
-        return time.monotonic() - begin
 
 
 def median_of(rounds):

@@ -10,7 +10,7 @@ import statistics
 import sys
 
 from harness import Run, committed_rate, say, spread
-from processes import thread_cpu_seconds, tree_cpu_seconds
+from processes import CpuMeter, thread_cpu_seconds
 
 COST_MAX = 0.15
 WARM_UP_ROWS = 200_000
@@ -23,12 +23,12 @@ def measure(run, cluster, database_pid, scores):
     cluster.query("CHECKPOINT")
     node = run.node(cluster.url, scoring_enabled=scores, maintenance_enabled=False)
     committed_rate(node, WARM_UP_ROWS)
-    before = thread_cpu_seconds(node.process.pid, "shard-"), tree_cpu_seconds(database_pid)
+    thread, meter = thread_cpu_seconds(node.process.pid, "shard-"), CpuMeter(database=database_pid)
     committed_rate(node, run.options.records)
-    after = thread_cpu_seconds(node.process.pid, "shard-"), tree_cpu_seconds(database_pid)
+    spent = thread_cpu_seconds(node.process.pid, "shard-") - thread, meter.spent()["database"]
     node.terminate()
     node.remove()
-    return tuple((end - begin) / run.options.records * 1e9 for begin, end in zip(before, after))
+    return tuple(seconds / run.options.records * 1e9 for seconds in spent)
 
 
 def main():
