@@ -132,11 +132,10 @@ def drive_node(stage, protocol, ack, batch, rows, **settings):
         return result(rows, seconds, cpu, ack_us=report["ack_latency_us"], memory_mib=memory_mib_max(node.process.pid))
 
 
-def drive_service(stage, name, pid, port, batch, rows, connections):
+def drive_service(stage, name, pid, port, load, rows):
     """One measurement of a service that answers as the node does, once the rows are committed."""
     meter = CpuMeter(**{name: pid}, database=stage.database_pid)
-    options = ["--max", "--batch", batch, "--connections", connections, "--wells", 1000, "--count", rows]
-    with Load("http", port, options) as load:
+    with Load("http", port, [*load, "--count", rows]) as load:
         report = load.report()
         cpu = meter.spent()
     stage.check_rows(rows)
