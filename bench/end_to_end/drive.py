@@ -161,7 +161,7 @@ def drive_null_sink(protocol, batch, rows):
         node.remove()
 
 
-def drive_connections(stage, connections, rows, batch=10, batches_outstanding=10_000):
+def drive_connections(stage, connections, rows, batch, batches_outstanding):
     """As many records on their way whatever the number of connections. An answer means committed, so that connecting does not count."""
     with FreshNode(stage, ndjson_ack="commit") as node:
         meter = CpuMeter(node=node.process.pid, database=stage.database_pid)

@@ -19,7 +19,7 @@ SECONDS_MAX = 480
 
 def needed(names):
     """The measurements that the figures of these names are made of."""
-    return {measurement for name in names if name in figures_of.FIGURES for measurement in figures_of.FIGURES[name].needs}
+    return {measurement for name in names for measurement in figures_of.needs(name)}
 
 
 class Measuring:
@@ -37,7 +37,7 @@ class Measuring:
                 say(f"no further round: {SECONDS_MAX} s are over")
                 break
             self.add_round(names, f"round {number + 1}/{count}" if suspects is None else "again    ")
-        return {**figures_of.from_rounds(self.rounds), **figures_of.from_micro(self.micro)}
+        return {**figures_of.parts_from_rounds(self.rounds), **figures_of.parts_from_micro(self.micro)}
 
     def out_of_time(self):
         return bool(self.rounds) and time.monotonic() - self.began > SECONDS_MAX

@@ -63,7 +63,7 @@ class Latencies:
     def __init__(self, stage, maximum, services, seconds):
         self.stage, self.maximum, self.seconds = stage, maximum, seconds
         self.levels = {(ack, share): Series(ack=ack, share=share) for ack in ACKS for share in SHARES}
-        self.at_services = {(name, rate, batch, connections): Series(service=name, batch=batch) for name, rate, batch, connections in services}
+        self.at_services = [(rate, connections, Series(service=name, batch=batch, ack=ack)) for name, rate, batch, connections in services for ack in ACKS]
         self.bare = []
 
     def run_round(self):
@@ -75,9 +75,9 @@ class Latencies:
                 finally:
                     bare.stop()
                 self.bare.extend(microseconds for _, microseconds in bare.samples)
-        for (_, rate, batch, connections), series in self.at_services.items():
-            with FreshNode(self.stage) as node:
-                series.add(open_loop(node, "http", rate, self.seconds, batch, connections))
+        for rate, connections, series in self.at_services:
+            with FreshNode(self.stage, http_ack=series.labels["ack"]) as node:
+                series.add(open_loop(node, "http", rate, self.seconds, series.labels["batch"], connections))
 
     def run_levels(self, node, ack):
         for share in SHARES:
@@ -89,5 +89,5 @@ class Latencies:
 
     def told(self):
         return {"maximum_rows_per_second": round(self.maximum), "batch": BATCH, "protocol": "ndjson", "seconds": self.seconds,
-                "levels": [series.told() for series in self.levels.values()], "at_service_rate": [series.told() for series in self.at_services.values()],
+                "levels": [series.told() for series in self.levels.values()], "at_service_rate": [series.told() for _, _, series in self.at_services],
                 "bare_write": curve(self.bare)}

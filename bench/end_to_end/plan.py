@@ -19,9 +19,15 @@ BATCHES = (1, 100, 1000)
 # Single records are slow, and the time is better spent on what is quick.
 SINGLE_RECORDS_SHARE = 0.05
 NULL_SINK_TIMES = 4
+# Connections and synchronous_commit of the bound's sessions.
+BOUNDS = ((1, "on"), (2, "on"), (1, "off"))
 CONNECTIONS = (10, 10_000)
-CONNECTIONS_BATCH = 10
+CONNECTIONS_BATCH, CONNECTIONS_BATCH_LARGE = 10, 100
+# Of any size, on their way together: with the large ones 1,000,000 records, so that there have to be some times as many rows.
+CONNECTIONS_BATCHES_OUTSTANDING = 10_000
+CONNECTIONS_ROWS_TIMES = {CONNECTIONS_BATCH: 1, CONNECTIONS_BATCH_LARGE: 3}
 NULL_SINK_BATCH = 1000
+FAILED = "failed"  # begins why a program was not measured that is here
 
 
 class Measurement:
@@ -36,26 +42,26 @@ def node_name(protocol, ack, batch):
     return f"{protocol} {ack} {batch}"
 
 
-def bound_name(connections):
-    return f"copy {connections}"
+def bound_name(connections, synchronous_commit="on"):
+    return f"copy {connections}" + ("" if synchronous_commit == "on" else " asynchronous")
 
 
-def connections_name(connections):
-    return f"connections {connections}"
+def connections_name(connections, batch=CONNECTIONS_BATCH):
+    return f"connections {connections}" + ("" if batch == CONNECTIONS_BATCH else f" of {batch}")
 
 
-def bound(stage, connections):
+def bound(stage, connections, synchronous_commit):
     stage.fresh()
-    seconds = stage.load(connections)
+    seconds = stage.load(connections, synchronous_commit)
     stage.check_rows(stage.rows)
     return {"rows": stage.rows, "seconds": seconds, "rows_per_second": stage.rows / seconds}
 
 
 def bound_measurements(stage):
-    return [Measurement(bound_name(connections), "bound",
+    return [Measurement(bound_name(connections, synchronous_commit), "bound",
                         f"psql \\copy telemetry from a binary file (format binary), rows in the order of arrival, {connections} connection"
-                        + ("" if connections == 1 else "s, each a half in slices of 1,000 rows"),
-                        functools.partial(bound, stage, connections)) for connections in (1, 2)]
+                        + ("" if connections == 1 else "s, each a half in slices of 1,000 rows") + f", synchronous_commit = {synchronous_commit}",
+                        functools.partial(bound, stage, connections, synchronous_commit)) for connections, synchronous_commit in BOUNDS]
 
 
 def option_words(options):
@@ -81,10 +87,11 @@ def null_sink_measurement(stage):
 
 
 def connections_measurements(stage):
-    return [Measurement(connections_name(connections), "connections",
-                        f"ndjson, acknowledged at commit, batches of {CONNECTIONS_BATCH}, {connections} connections with 10,000 batches on their way together",
-                        functools.partial(drive_connections, stage, connections, stage.rows, CONNECTIONS_BATCH))
-            for connections in CONNECTIONS]
+    return [Measurement(connections_name(connections, batch), "connections",
+                        f"ndjson, acknowledged at commit, batches of {batch}, {connections} connections with {CONNECTIONS_BATCHES_OUTSTANDING:,} batches on "
+                        f"their way together: {CONNECTIONS_BATCHES_OUTSTANDING * batch:,} records",
+                        functools.partial(drive_connections, stage, connections, stage.rows * times, batch, CONNECTIONS_BATCHES_OUTSTANDING))
+            for batch, times in CONNECTIONS_ROWS_TIMES.items() for connections in CONNECTIONS]
 
 
 def all_peers():
@@ -121,7 +128,7 @@ def run_round(measurements, words, failures=None):
         except (AssertionError, OSError, subprocess.SubprocessError) as error:
             if failures is None or not measurement.foreign:
                 raise
-            failures[measurement.name] = f"failed: {error}"
+            failures[measurement.name] = f"{FAILED}: {error}"
             say(f"not measured: {measurement.name}, {failures[measurement.name]}")
             continue
         say(f"{words}  {measurement.group:<11} {measurement.name:<20} {figures['rows_per_second']:>11,.0f} rows/s")

@@ -11,6 +11,7 @@ import tempfile
 
 from harness import LOAD_SECONDS_MAX, drain, say, send
 from starting import start_patiently
+from support import without_password
 
 DEVICES = 1000
 # Rows that one of two connections takes in a row, as two loaders that share a queue would.
@@ -19,6 +20,11 @@ TABLES = ("telemetry", "telemetry_1min", "telemetry_1hour", "telemetry_daily", "
 DATA_COLUMNS = ("timestamp", "device_id", "temperature", "vibration", "pressure", "flow_rate", "motor_current", "rpm", "intake_pressure",
                 "discharge_pressure")
 ARRIVAL = 'ORDER BY "timestamp", device_id'
+# The server's own setting is what sessions have that say nothing; these say something, or are told beside it.
+SYNCHRONOUS_COMMIT = {
+    "bound": "on; off where it says asynchronous",
+    "node": "off, for the journal has the rows; on in each transaction that an answer waits for (acknowledged at commit)",
+    "peers": "the server's"}
 SETTINGS = ("server_version", "shared_buffers", "fsync", "synchronous_commit", "full_page_writes", "wal_compression", "wal_buffers",
             "max_wal_size", "checkpoint_timeout", "timescaledb.license")
 
@@ -72,20 +78,22 @@ class Stage:
             self.write_file(name, query, form)
         return path
 
-    def load(self, connections):
+    def load(self, connections, synchronous_commit="on"):
         """The bound: seconds that COPY takes for all rows."""
-        return self.copy_processes([f"\\copy telemetry FROM '{path}' (format binary)" for path in self.bound_files[connections]])
+        return self.copy_processes([f"\\copy telemetry FROM '{path}' (format binary)" for path in self.bound_files[connections]], synchronous_commit)
 
     def fresh(self):
         """Empty tables, and no work left from before that would fall into what is measured next."""
         self.query(f"TRUNCATE {', '.join(self.truncated)}")
         self.query("CHECKPOINT")
 
-    def copy_processes(self, commands):
+    def copy_processes(self, commands, synchronous_commit="on"):
         """Runs psql for each at the same time; seconds that the slowest command took, by psql's own clock, without its start."""
-        processes = [subprocess.Popen(["psql", "--no-psqlrc", "--quiet", "-v", "ON_ERROR_STOP=1", "--dbname", self.url, "--command", "\\timing on",
-                                       "--command", command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
-                     for command in commands]
+        address, environment = without_password(self.url)
+        environment["PGOPTIONS"] = f"-c synchronous_commit={synchronous_commit}"
+        processes = [subprocess.Popen(["psql", "--no-psqlrc", "--quiet", "-v", "ON_ERROR_STOP=1", "--dbname", address, "--command", "\\timing on",
+                                       "--command", command], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
+                                      text=True) for command in commands]
         try:
             outputs = [process.communicate(timeout=LOAD_SECONDS_MAX) for process in processes]
         finally:
@@ -105,4 +113,5 @@ class Stage:
 
     def settings(self):
         return {name: self.query(f"SHOW {name}")[0][0] for name in SETTINGS} | {
+            **{f"synchronous_commit of sessions: {whose}": what for whose, what in SYNCHRONOUS_COMMIT.items()},
             "timescaledb": self.query("SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'")[0][0]}
