@@ -58,7 +58,8 @@ class Series:
 
 
 class Latencies:
-    """`maximum` is in rows per second, `services` has (name, rows per second, batch, connections) of what the node is held against."""
+    """`maximum` is in rows per second, `services` has (name, rows per second, batch, connections) of what the node is held against, which
+    it is with both ways to acknowledge."""
 
     def __init__(self, stage, maximum, services, seconds):
         self.stage, self.maximum, self.seconds = stage, maximum, seconds
@@ -75,9 +76,15 @@ class Latencies:
                 finally:
                     bare.stop()
                 self.bare.extend(microseconds for _, microseconds in bare.samples)
+        for ack in ACKS if self.at_services else ():
+            with FreshNode(self.stage, http_ack=ack) as node:
+                self.run_at_services(node, ack)
+
+    def run_at_services(self, node, ack):
         for rate, connections, series in self.at_services:
-            with FreshNode(self.stage, http_ack=series.labels["ack"]) as node:
+            if series.labels["ack"] == ack:
                 series.add(open_loop(node, "http", rate, self.seconds, series.labels["batch"], connections))
+                time.sleep(SETTLE_SECONDS)
 
     def run_levels(self, node, ack):
         for share in SHARES:
