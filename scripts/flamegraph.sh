@@ -46,6 +46,7 @@ check_options() {
     shift
     case "$option=$value" in
       --target=node | --target=loadgen | --target=database | --protocol=ndjson | --protocol=http | --sink=null | --sink=postgres) ;;
+      --output=*.txt) fail_usage "--output is the SVG's, and $value would be the table's name" ;;
       --output=*) if [[ ! -d $(dirname -- "$value") ]]; then fail_usage "there is no folder for $value"; fi ;;
       --seconds=* | --batch=*)
         if ! is_positive_integer "$value"; then fail_usage "$option needs a whole number above zero, not \"$value\""; fi

@@ -127,6 +127,7 @@ class Refusals(unittest.TestCase):
         self.assertIn("there is no option --flames", self.refused("--flames"))
         self.assertIn("--seconds needs a whole number above zero", self.refused("--seconds", "0"))
         self.assertIn("there is no folder", self.refused("--output", "/nowhere/at/all/x.svg"))
+        self.assertIn("would be the table's name", self.refused("--output", "/tmp/x.txt"))
 
 
 if __name__ == "__main__":
