@@ -19,7 +19,7 @@ import subprocess
 import sys
 import time
 
-import workload
+import workload  # noqa: F401 it knows where the others are
 from cluster import Cluster
 from processes import own_cpu_seconds, tree_processes
 from support import BIN_DIR, Node, wait_until

@@ -18,7 +18,7 @@ only if the targets were reached.
 
 Without a name: everything side by side in one report, a bulk load of the same rows, the node by each protocol, acknowledge level and
 batch size, latency under load, what people run instead, memory, connections and the stages inside; a quarter of an hour, with --quick
-some minutes. --gate measures what a change must not make slower, within 10 minutes, and fails only when the best round is too slow.
+some minutes. --gate measures what a change must not make slower, within 10 minutes, and fails only when the best is too slow.
 
 With a name, one question more closely, told as JSON:
 

@@ -82,7 +82,8 @@ GATES = (
 
 
 def evaluate_targets(figures):
-    """Each target with what was measured, the median of the rounds or the worst where each has to hold; None for what was not measured, and then neither met nor missed."""
+    """Each target with what was measured, the median of the rounds or the worst where each has to hold; None for what was not measured,
+    and then neither met nor missed."""
     told = []
     for target in TARGETS:
         values = figures.get(target.figure)

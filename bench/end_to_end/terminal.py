@@ -39,7 +39,8 @@ def table(titles, rows, left=1):
 
 def rate_row(name, one, largest):
     cpu = one.get("cpu_s_per_million_by_process", {})
-    return [name, rate(one["rows_per_second"]), range_of(one["rows_per_second_spread"]), *(f"{one[ratio]:.2f}" if ratio in one else "" for ratio in ("ratio_to_bound", "ratio_to_faster_bound")),
+    return [name, rate(one["rows_per_second"]), range_of(one["rows_per_second_spread"]),
+            *(f"{one[ratio]:.2f}" if ratio in one else "" for ratio in ("ratio_to_bound", "ratio_to_faster_bound")),
             *(f"{cpu[process]:.2f}" if process in cpu else "" for process in ("node", "database", "loadgen")),
             milliseconds(one["ack_us"]["p99"]) if "ack_us" in one else "", f"{one['memory_mib']:.0f}" if "memory_mib" in one else "",
             bar(one["rows_per_second"], largest)]
