@@ -84,7 +84,7 @@ class Latencies:
         for rate, connections, series in self.at_services:
             if series.labels["ack"] == ack:
                 series.add(open_loop(node, "http", rate, self.seconds, series.labels["batch"], connections))
-                time.sleep(SETTLE_SECONDS)
+                time.sleep(min(SETTLE_SECONDS, self.seconds / 4))
 
     def run_levels(self, node, ack):
         for share in SHARES:
@@ -92,7 +92,7 @@ class Latencies:
             seconds = self.seconds * (LOWEST_LEVEL_TIMES if share == min(SHARES) else 1)
             series.add(open_loop(node, "ndjson", share * self.maximum, seconds))
             say(f"latency  {ack:<8} {100 * share:3.0f} % of the maximum  {series.rates[-1]:>9,.0f} rows/s")
-            time.sleep(SETTLE_SECONDS)
+            time.sleep(min(SETTLE_SECONDS, self.seconds / 4))
 
     def told(self):
         return {"maximum_rows_per_second": round(self.maximum), "batch": BATCH, "protocol": "ndjson", "seconds": self.seconds,
