@@ -49,7 +49,7 @@ Finding judge_kernel(const KernelDescription& kernel) {
 }
 
 std::string fix_of_locked_memory(const MachineWishes& wishes) {
-  // The user's other processes count as well, and a node that restarts may overlap with itself.
+  // The user's other processes count as well.
   const std::uint64_t kibibytes = std::max<std::uint64_t>(64 << 10, 4 * wishes.ring_bytes >> 10);
   return unit_line("memlock", fmt::format("LimitMEMLOCK={}K", kibibytes),
                    fmt::format("without a unit: ulimit -l {}", kibibytes));
@@ -83,12 +83,18 @@ Finding judge_locked_memory(const MachineFacts& facts, const MachineWishes& wish
     return finding(ok, "locked memory", fmt::format("no limit; the rings of all reactors take {}", needed));
   const std::string seen = fmt::format("at most {}; the rings of all reactors take {}",
                                        readable_bytes(static_cast<double>(facts.locked_bytes_max)), needed);
-  if (facts.locked_bytes_max >= wishes.ring_bytes) return finding(ok, "locked memory", seen);
-  return finding(
-      warning, "locked memory", seen,
-      "kernels before 5.12 and from about 6.14 on refuse rings past the limit, and the node does not "
-      "start there",
-      fix_of_locked_memory(wishes));
+  if (facts.locked_bytes_max < wishes.ring_bytes)
+    return finding(
+        warning, "locked memory", seen,
+        "kernels before 5.12 and from about 6.14 on refuse rings past the limit, and the node does "
+        "not start there",
+        fix_of_locked_memory(wishes));
+  if (facts.locked_bytes_max < 2 * wishes.ring_bytes)
+    return finding(advice, "locked memory", seen,
+                   "the kernel gives back rings a moment after their process: a node that is started again "
+                   "at once may not get its own",
+                   fix_of_locked_memory(wishes));
+  return finding(ok, "locked memory", seen);
 }
 
 Finding judge_descriptors(const MachineFacts& facts, const MachineWishes& wishes) {

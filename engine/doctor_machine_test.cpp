@@ -93,9 +93,11 @@ TEST_F(DoctorMachineTest, ARingWithoutMemoryIsALimitOfLockedMemory) {
 TEST_F(DoctorMachineTest, LockedMemoryIsComparedWithTheRingsOnEveryKernel) {
   for (const int minor : {1, 12, 14, 18}) {
     facts_.kernel.version_minor = minor;
-    facts_.locked_bytes_max = wishes_.ring_bytes;
+    facts_.locked_bytes_max = 2 * wishes_.ring_bytes;
     EXPECT_EQ(level("locked memory"), FindingLevel::ok) << minor;
     --facts_.locked_bytes_max;
+    EXPECT_EQ(level("locked memory"), FindingLevel::advice) << minor << ": a start right after an end";
+    facts_.locked_bytes_max = wishes_.ring_bytes - 1;
     EXPECT_EQ(level("locked memory"), FindingLevel::warning) << minor;
   }
   wishes_.ring_bytes = 40ULL << 20;
