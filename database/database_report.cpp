@@ -41,6 +41,12 @@ std::string problem_of(const ReportLayout& layout, DatabaseError error) {
   return fmt::format("{} cannot be read: {}.", layout.view, describe(error));
 }
 
+// Where it fails the connection is gone, which is told.
+void end_transaction(Database& database) {
+  if (!database.in_transaction()) return;
+  [[maybe_unused]] const auto rolled_back = database.run("ROLLBACK");
+}
+
 }  // namespace
 
 std::expected<DatabaseReport, std::string> read_database_report(Database& database, ReportScope scope,
@@ -55,7 +61,7 @@ std::expected<DatabaseReport, std::string> read_database_report(Database& databa
       if (section.cut) rows->resize(layout.rows_max);
       section.rows = std::move(*rows);
     } else {
-      if (database.in_transaction()) static_cast<void>(database.run("ROLLBACK"));
+      end_transaction(database);
       if (rows.error().sqlstate == undefined_table && report.sections.empty())
         return std::unexpected(
             fmt::format("There is no report: the database has no {}, or it is not in the role's search_path. "

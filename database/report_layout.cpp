@@ -129,14 +129,11 @@ constexpr std::array lanes{
 };
 
 constexpr std::array statements{
-    ReportColumn{"query_id", "", count, "query_id", {}, true},
-    ReportColumn{"total_seconds", "in all", seconds, "wellhead_database_statement_seconds_total",
-                 "Time the statement took in all its calls, of the statements that took the most; "
-                 "database_statements has their text."},
-    ReportColumn{"calls", "calls", count, "wellhead_database_statement_calls_total", "Calls of it."},
+    ReportColumn{"query_id", "", count},
+    ReportColumn{"total_seconds", "in all", seconds},
+    ReportColumn{"calls", "calls", count},
     ReportColumn{"mean_ms", "mean", milliseconds},
-    ReportColumn{"max_ms", "longest", milliseconds, "wellhead_database_statement_max_seconds",
-                 "Its longest call."},
+    ReportColumn{"max_ms", "longest", milliseconds},
     ReportColumn{"rows_affected", "rows", count},
     ReportColumn{"cache_hit_percent", "cache hits", percent},
     ReportColumn{"statement", "statement"},
@@ -158,7 +155,8 @@ constexpr std::array notes{
 };
 
 // The bounds hold for metrics too: a scrape has at most some hundred series of the database. Retention is not
-// watched, since it looks into chunks; the node tells what it refused by itself.
+// watched, since it looks into chunks; the node tells what it refused by itself. Nor are statements: which of
+// them take the most changes with the load, and each would leave a series behind.
 constexpr std::array<ReportLayout, 9> layouts{{
     {"overview", "Database", "database_overview", "", 1, true, overview},
     {"tables", "Tables, the largest first", "database_tables",
@@ -170,7 +168,7 @@ constexpr std::array<ReportLayout, 9> layouts{{
     {"lanes", "Lanes: a reactor's rows for a shard", "database_lanes",
      "WHERE newest_epoch ORDER BY updated_at DESC, shard, reactor", 128, true, lanes},
     {"statements", "Statements that took the most time", "database_statements", "ORDER BY total_seconds DESC",
-     10, true, statements},
+     10, false, statements},
     {"retention", "Retention", "database_retention", "ORDER BY chunks_refused DESC, table_name", 100, false,
      retention},
     {"notes", "Notes", "database_notes", "", 20, false, notes},

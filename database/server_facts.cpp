@@ -38,17 +38,20 @@ std::string place_of(const std::string& name) {
                      sql_literal(name.substr(dot + 1)));
 }
 
-// A field for each list, its members separated by newlines.
+// A field for each list, its members separated by newlines. Of triggers those FOR EACH ROW (1) that an INSERT
+// (4) fires: an insert passes by the others.
 std::string table_question(const std::string& name) {
   return fmt::format(R"sql(
 WITH t AS (SELECT {} AS oid)
 SELECT t.oid IS NOT NULL,
-  (SELECT string_agg(i.indexrelid::regclass::text, E'\n' ORDER BY 1) FROM pg_index i WHERE i.indrelid = t.oid AND i.indisunique),
-  (SELECT string_agg(g.tgname, E'\n' ORDER BY 1) FROM pg_trigger g WHERE g.tgrelid = t.oid AND NOT g.tgisinternal AND g.tgtype & 1 = 1
+  (SELECT string_agg(i.indexrelid::regclass::text, E'\n' ORDER BY 1) FROM pg_index i WHERE i.indrelid = t.oid AND i.indisunique
+     AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid AND c.contype IN ('p', 'u'))),
+  (SELECT string_agg(g.tgname, E'\n' ORDER BY 1) FROM pg_trigger g WHERE g.tgrelid = t.oid AND NOT g.tgisinternal AND g.tgtype & 5 = 5
      AND g.tgenabled <> 'D' AND g.tgname <> 'ts_insert_blocker' AND NOT EXISTS (SELECT FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
        WHERE p.oid = g.tgfoid AND n.nspname LIKE '\_timescaledb\_%')),
   (SELECT string_agg(c.conname, E'\n' ORDER BY 1) FROM pg_constraint c WHERE c.conrelid = t.oid AND c.contype = 'x'),
   (SELECT string_agg(c.conname, E'\n' ORDER BY 1) FROM pg_constraint c WHERE c.conrelid = t.oid AND c.contype = 'f'),
+  (SELECT string_agg(c.conname, E'\n' ORDER BY 1) FROM pg_constraint c WHERE c.conrelid = t.oid AND c.contype IN ('p', 'u')),
   (SELECT count(*) FROM pg_inherits h WHERE h.inhparent = t.oid),
   (SELECT count(*) FROM pg_index i WHERE i.indrelid = t.oid),
   (SELECT r.relkind = 'p' FROM pg_class r WHERE r.oid = t.oid),
@@ -143,12 +146,13 @@ DatabaseResult<TableFacts> gather_table(Database& database, const Server& server
   table.row_triggers = lines_of(row[2]);
   table.exclusions = lines_of(row[3]);
   table.foreign_keys = lines_of(row[4]);
-  table.chunks = number(row[5]);
-  table.indexes = number(row[6]);
-  table.divided = row[7] == "t";
-  table.recent_index_bytes = number(row[8]);
+  table.unique_constraints = lines_of(row[5]);
+  table.chunks = number(row[6]);
+  table.indexes = number(row[7]);
+  table.divided = row[8] == "t";
+  table.recent_index_bytes = number(row[9]);
   if (server.edition == Edition::plain) return table;
-  const auto hypertable = one_row(database, hypertable_question(row[9].value_or("0")));
+  const auto hypertable = one_row(database, hypertable_question(row[10].value_or("0")));
   if (!hypertable) return std::unexpected(hypertable.error());
   table.chunk_interval_seconds = optional_number((*hypertable)[0]);
   table.rows_per_segment = optional_number((*hypertable)[1]);

@@ -23,9 +23,11 @@ struct SettingFacts {
 struct TableFacts {
   std::string table = {};  // as the stream names it
   bool there = false;
-  bool divided = false;  // a hypertable, or partitioned
-  std::vector<std::string> unique_indexes = {};
-  std::vector<std::string> row_triggers = {};  // but the extension's own
+  bool divided = false;                              // a hypertable, or partitioned
+  std::vector<std::string> unique_constraints = {};  // primary keys among them; names as they are
+  std::vector<std::string> unique_indexes =
+      {};                                      // of no constraint; quoted, with the schema where it needs one
+  std::vector<std::string> row_triggers = {};  // that inserts fire, but the extension's own
   std::vector<std::string> exclusions = {};
   std::vector<std::string> foreign_keys = {};
   std::uint64_t chunks = 0;

@@ -21,7 +21,8 @@ TEST_P(ServerFactsTest, SettingsAndTablesAreReadAsTheyAre) {
       "plpgsql AS 'BEGIN RETURN NEW; END'; CREATE TRIGGER each_row BEFORE INSERT ON \"Plain\" FOR EACH ROW "
       "EXECUTE "
       "FUNCTION nothing(); CREATE TRIGGER each_statement AFTER INSERT ON \"Plain\" EXECUTE FUNCTION "
-      "nothing()");
+      "nothing(); CREATE TRIGGER each_update BEFORE UPDATE OR DELETE ON \"Plain\" FOR EACH ROW EXECUTE "
+      "FUNCTION nothing(); CREATE UNIQUE INDEX \"Only an index\" ON \"Plain\" (\"timestamp\")");
   const std::vector<std::string> names{"telemetry", "public.Plain", "no_such_table",
                                        "no_such_schema.telemetry"};
   const auto facts = gather_server(*connection_, names);
@@ -42,14 +43,16 @@ TEST_P(ServerFactsTest, SettingsAndTablesAreReadAsTheyAre) {
   EXPECT_GT(telemetry.chunks, 0U);
   EXPECT_EQ(telemetry.indexes, 3U);
   EXPECT_GT(telemetry.recent_index_bytes, 0U);
-  EXPECT_TRUE(telemetry.unique_indexes.empty() && telemetry.row_triggers.empty());
+  EXPECT_TRUE(telemetry.unique_indexes.empty() && telemetry.unique_constraints.empty() &&
+              telemetry.row_triggers.empty());
   EXPECT_EQ(telemetry.chunk_interval_seconds.has_value(), facts->server.edition != Edition::plain);
   EXPECT_FALSE(telemetry.rows_per_segment);
 
   const TableFacts& plain = facts->tables[1];
   EXPECT_TRUE(plain.there && !plain.divided);
-  EXPECT_EQ(plain.unique_indexes.size(), 1U);
-  EXPECT_EQ(plain.row_triggers, std::vector<std::string>{"each_row"});
+  EXPECT_EQ(plain.unique_constraints, std::vector<std::string>{"Plain_device_id_key"});
+  EXPECT_EQ(plain.unique_indexes, std::vector<std::string>{"\"Only an index\""});
+  EXPECT_EQ(plain.row_triggers, std::vector<std::string>{"each_row"}) << "inserts fire no other row trigger";
   EXPECT_EQ(plain.exclusions.size(), 1U);
   EXPECT_FALSE(facts->tables[2].there || facts->tables[3].there);
   EXPECT_TRUE(facts->jobs.failing.empty());

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "database/conversion_table.hpp"
 #include "engine/migrate.hpp"
 #include "sink/catalog.hpp"
 
@@ -21,7 +22,8 @@ std::vector<std::string> tables_of(std::span<const SchemaPointer> streams) {
 
 // A failed statement leaves no transaction behind.
 void end_transaction(Database& database) {
-  if (database.connected() && database.in_transaction()) static_cast<void>(database.run("ROLLBACK"));
+  if (!database.connected() || !database.in_transaction()) return;
+  [[maybe_unused]] const auto rolled_back = database.run("ROLLBACK");
 }
 
 std::expected<std::vector<std::string>, std::string> pending_migrations(Database& database) {
@@ -49,21 +51,22 @@ Finding judge_server(const Server& server) {
   constexpr int oldest = 140'000;
   if (server.postgresql_version < oldest)
     return finding(problem, "server", seen, "the migrations need PostgreSQL 14 or newer",
-                   "pg_upgrade to PostgreSQL 17");
+                   "-- upgrade the server, to PostgreSQL 17 at best, by pg_upgrade");
   if (server.edition == Edition::community) return finding(ok, "server", seen);
   if (server.edition == Edition::apache)
     return finding(
         advice, "server", seen,
         "nothing is compressed, and the node computes the aggregates: compressed data take about a tenth",
-        "install timescaledb-2-postgresql-17 from the vendor's packages, then: ALTER SYSTEM SET "
-        "timescaledb.license = 'timescale'; restart; wellhead migrate up");
-  const std::string make = "CREATE EXTENSION timescaledb;   (before wellhead migrate up, in a new database)";
+        "ALTER SYSTEM SET timescaledb.license = 'timescale'; -- as a superuser, with the vendor's package "
+        "timescaledb-2-postgresql-17 installed; then restart the server and run wellhead migrate up");
+  const std::string make = "CREATE EXTENSION timescaledb; -- before wellhead migrate up, in a new database";
   return finding(
       advice, "server", seen, "data are in plain partitions, without hypertables and compression",
       server.available && server.preloaded
           ? make
-          : "install postgresql-17-timescaledb, ALTER SYSTEM SET shared_preload_libraries = 'timescaledb'; "
-            "restart; " +
+          : "ALTER SYSTEM SET shared_preload_libraries = 'timescaledb'; -- as a superuser, with "
+            "postgresql-17-timescaledb installed, and with the libraries it names already; then restart the "
+            "server and: " +
                 make);
 }
 
@@ -72,7 +75,7 @@ void judge_migrations(const DatabaseFacts& facts, Findings& findings) {
     return findings.push_back(
         finding(warning, "migrations", facts.migrations_problem,
                 "whether the tables are those this wellhead counts on is not known",
-                fmt::format("GRANT SELECT ON wellhead_migration TO \"{}\";", facts.server.role)));
+                fmt::format("GRANT SELECT ON wellhead_migration TO {};", sql_identifier(facts.server.role))));
   std::string seen;
   for (const std::string& each : facts.pending) seen += (seen.empty() ? "not applied: " : ", ") + each;
   findings.push_back(facts.pending.empty()
@@ -88,7 +91,7 @@ void judge_streams(const DatabaseFacts& facts, Findings& findings) {
     const std::size_t grant = each.find("GRANT ");
     std::string fix =
         grant == std::string::npos
-            ? "wellhead migrate up, or what the sentence says; wellhead check tells when it is right"
+            ? "wellhead migrate up   # or what the sentence says; wellhead check tells when it is right"
             : each.substr(grant) + ";";
     if (grant != std::string::npos && std::ranges::find(told, fix) != told.end()) continue;
     told.push_back(fix);
@@ -100,17 +103,18 @@ void judge_streams(const DatabaseFacts& facts, Findings& findings) {
 }
 
 void judge_watching(const ServerFacts& facts, Findings& findings) {
-  findings.push_back(facts.reads_statistics
-                         ? finding(ok, "rights to look", "the role reads all statistics")
-                         : finding(advice, "rights to look", facts.role + " does not read others' statistics",
-                                   "reports of the database show statements without their text",
-                                   fmt::format("GRANT pg_monitor TO \"{}\";", facts.role)));
   findings.push_back(
-      facts.statements ? finding(ok, "statements", "pg_stat_statements is there")
-                       : finding(advice, "statements", "pg_stat_statements is not there",
-                                 "nobody can tell which statements take the database's time",
-                                 "add pg_stat_statements to shared_preload_libraries, restart, then: CREATE "
-                                 "EXTENSION pg_stat_statements;"));
+      facts.reads_statistics
+          ? finding(ok, "rights to look", "the role reads all statistics")
+          : finding(advice, "rights to look", facts.role + " does not read others' statistics",
+                    "reports of the database show statements without their text",
+                    fmt::format("GRANT pg_monitor TO {}; -- as a superuser", sql_identifier(facts.role))));
+  findings.push_back(facts.statements
+                         ? finding(ok, "statements", "pg_stat_statements is there")
+                         : finding(advice, "statements", "pg_stat_statements is not there",
+                                   "nobody can tell which statements take the database's time",
+                                   "CREATE EXTENSION pg_stat_statements; -- as a superuser, once it is among "
+                                   "shared_preload_libraries and the server was restarted"));
 }
 
 void judge_jobs(const ServerFacts& facts, Findings& findings) {
@@ -158,8 +162,8 @@ Findings judge_database(const DatabaseFacts& facts, const DatabaseWishes& wishes
         problem, "connection", facts.unreachable,
         wishes.journal ? "records wait in the journal until it is full"
                        : "no records are taken, since there is no journal",
-        "set database.url, WELLHEAD_DATABASE_URL or the PG… variables, and try: psql \"$DATABASE_URL\" -c "
-        "'SELECT 1'")};
+        "psql \"$WELLHEAD_DATABASE_URL\" -c 'SELECT 1'   # or with what database.url or the PG… variables "
+        "say; set them to what works")};
   Findings findings{judge_server(facts.server.server)};
   judge_migrations(facts, findings);
   judge_streams(facts, findings);

@@ -82,7 +82,8 @@ TEST_F(DoctorDatabaseTest, WhateverIsNotOkSaysWhyAndHowToFixIt) {
   facts_.stream_problems = {"The table x is missing."};
   table() = {.table = "telemetry",
              .there = true,
-             .unique_indexes = {"telemetry_pkey"},
+             .unique_constraints = {"telemetry_pkey"},
+             .unique_indexes = {"telemetry_key"},
              .row_triggers = {"audit"},
              .exclusions = {"no_overlap"},
              .foreign_keys = {"device"},
@@ -144,7 +145,8 @@ TEST_F(DoctorDatabaseTest, SwitchesThatMustBeOnAre) {
     EXPECT_EQ(level(name), FindingLevel::ok) << name;
     set(name, "off", 0);
     EXPECT_EQ(level(name), off) << name;
-    EXPECT_EQ(found(name).fix, std::string("ALTER SYSTEM SET ") + name + " = 'on'; SELECT pg_reload_conf();");
+    EXPECT_EQ(found(name).fix, std::string("ALTER SYSTEM SET ") + name +
+                                   " = 'on'; SELECT pg_reload_conf(); -- as a superuser");
   }
 }
 
@@ -226,7 +228,7 @@ TEST_F(DoctorDatabaseTest, WorkersAreCountedAgainstTheJobs) {
 
 TEST_F(DoctorDatabaseTest, WhatBlocksFastPathsIsToldByTable) {
   EXPECT_EQ(level("fast paths"), FindingLevel::ok);
-  table().unique_indexes = {"telemetry_pkey"};
+  table().unique_indexes = {"telemetry_key"};
   EXPECT_EQ(level("unique index of telemetry"), FindingLevel::advice);
   EXPECT_NE(found("unique index of telemetry").reason.find("never written compressed"), std::string::npos);
   facts_.server.server.timescaledb_version = {2, 20};
@@ -240,13 +242,53 @@ TEST_F(DoctorDatabaseTest, WhatBlocksFastPathsIsToldByTable) {
   EXPECT_EQ(level("foreign key of telemetry"), FindingLevel::advice);
 }
 
+TEST_F(DoctorDatabaseTest, WhatIsDroppedIsQuotedAndDroppedAsWhatItIs) {
+  table() = {.table = "wells.Odd\"table",
+             .there = true,
+             .divided = true,
+             .unique_constraints = {"a key", "b"},
+             .unique_indexes = {"wells.\"An index\""},
+             .row_triggers = {"My trigger"},
+             .exclusions = {"no_overlap"},
+             .foreign_keys = {"device"}};
+  const auto fix = [&](const std::string& what) { return found(what + " of wells.Odd\"table").fix; };
+  const std::string name = R"("wells"."Odd""table")";
+  EXPECT_TRUE(fix("unique constraint")
+                  .starts_with("ALTER TABLE " + name + " DROP CONSTRAINT \"a key\"; ALTER TABLE " + name +
+                               " DROP CONSTRAINT \"b\"; -- keep it where"))
+      << fix("unique constraint");
+  EXPECT_TRUE(fix("unique index").starts_with("DROP INDEX wells.\"An index\"; -- keep it where"));
+  EXPECT_TRUE(fix("trigger").starts_with("DROP TRIGGER \"My trigger\" ON " + name + "; -- "));
+  for (const char* constraint : {"exclusion constraint", "foreign key"})
+    EXPECT_NE(fix(constraint).find("; -- keep it where something else relies on it"), std::string::npos);
+}
+
+// Whatever stands behind the last statement is a comment.
+TEST_F(DoctorDatabaseTest, StatementsCanBePastedWithTheirRemarks) {
+  facts_.server.settings.clear();
+  facts_.server.local = false;
+  facts_.server.reads_statistics = facts_.server.statements = false;
+  table() = {.table = "telemetry", .there = true, .row_triggers = {"audit"}, .rows_per_segment = 3};
+  for (const Finding& each : judge_database(facts_, wishes_)) {
+    if (each.level == FindingLevel::ok || each.subject == "synchronous_commit") continue;
+    const std::string statements = each.fix.substr(0, each.fix.find(" -- "));
+    EXPECT_TRUE(statements.ends_with(';')) << each.subject << ": " << each.fix;
+    EXPECT_EQ(each.fix.find("   ("), std::string::npos) << each.fix;
+  }
+  EXPECT_TRUE(found("shared_buffers").fix.starts_with("ALTER SYSTEM SET shared_buffers = '1024MB'; -- "));
+  EXPECT_TRUE(
+      found("segments of telemetry")
+          .fix.starts_with("SELECT set_chunk_time_interval('\"telemetry\"', INTERVAL '720 hours'); -- "))
+      << found("segments of telemetry").fix;
+}
+
 TEST_F(DoctorDatabaseTest, IndexesOfARecentChunkFitAQuarterOfTheMemory) {
   table().recent_index_bytes = 4ULL << 30;
   EXPECT_EQ(level("chunk interval of telemetry"), FindingLevel::ok);
   table().recent_index_bytes = 8ULL << 30;
   EXPECT_EQ(level("chunk interval of telemetry"), FindingLevel::warning);
   EXPECT_EQ(found("chunk interval of telemetry").fix,
-            "SELECT set_chunk_time_interval('telemetry', INTERVAL '12 hours');");
+            "SELECT set_chunk_time_interval('\"telemetry\"', INTERVAL '12 hours');");
   facts_.server.local = false;
   set("shared_buffers", "16GB", 16'384 * mebibyte);
   EXPECT_EQ(level("chunk interval of telemetry"), FindingLevel::ok) << "shared_buffers are the measure there";
@@ -275,7 +317,7 @@ TEST_F(DoctorDatabaseTest, APlainTableAndRightsThatAreMissingAreAdvice) {
   table().divided = false;
   EXPECT_EQ(level("chunks of telemetry"), FindingLevel::advice);
   facts_.server.reads_statistics = false;
-  EXPECT_EQ(found("rights to look").fix, "GRANT pg_monitor TO \"node\";");
+  EXPECT_EQ(found("rights to look").fix, "GRANT pg_monitor TO \"node\"; -- as a superuser");
   facts_.server.statements = false;
   EXPECT_EQ(level("statements"), FindingLevel::advice);
   facts_.server.jobs.failing = {"1001 policy_compression of telemetry"};

@@ -40,7 +40,7 @@ Finding judge_directory(const JournalFacts& facts) {
 Finding judge_file_system(const JournalFacts& facts) {
   constexpr std::array memory{"tmpfs", "ramfs"};
   constexpr std::array network{"nfs", "cifs", "smb2", "fuse", "9p"};
-  const std::string fix = "journal.dir = \"/PATH/ON/A/LOCAL/DISK\"   (ext4 or xfs)";
+  const std::string fix = "journal.dir = \"/PATH/ON/A/LOCAL/DISK\"   # ext4 or xfs";
   if (facts.file_system.empty())
     return finding(warning, "file system", "it cannot be asked", "it may be gone", fix);
   if (among(facts.file_system, memory))
@@ -52,11 +52,12 @@ Finding judge_file_system(const JournalFacts& facts) {
   if (facts.file_system == "overlay")
     return finding(warning, "file system", "overlay, a container's own layer",
                    "the journal goes with the container, and acknowledged records with it",
-                   "mount a volume there: docker run -v wellhead-journal:" + facts.directory);
+                   "docker run -v wellhead-journal:" + facts.directory + "   # beside its other options");
   if (facts.file_system == "btrfs" || facts.file_system == "zfs")
-    return finding(advice, "file system", facts.file_system + ", which copies on write",
-                   "each durable write also moves metadata, which takes longer and wears the disk",
-                   "sudo chattr +C " + facts.directory + "   (btrfs, while it is empty), or ext4 or xfs");
+    return finding(
+        advice, "file system", facts.file_system + ", which copies on write",
+        "each durable write also moves metadata, which takes longer and wears the disk",
+        "sudo chattr +C " + facts.directory + "   # btrfs, while it is empty; or take ext4 or xfs");
   return finding(ok, "file system", facts.file_system);
 }
 
@@ -112,8 +113,8 @@ Finding judge_space(const JournalFacts& facts, const JournalWishes& wishes) {
       warning, "space", seen,
       "while the database is away the disk is full before the journal is: an outage is survived for a "
       "shorter time than configured",
-      fits == 0 ? "free space, or move journal.dir"
-                : fmt::format("journal.bytes_max = \"{}MiB\", or free space", whole_mebibytes(fits)));
+      fits == 0 ? "journal.dir = \"/PATH/ON/A/LOCAL/DISK\"   # with more room; or free some"
+                : fmt::format("journal.bytes_max = \"{}MiB\"   # or free space", whole_mebibytes(fits)));
 }
 
 }  // namespace
@@ -128,7 +129,7 @@ Findings judge_journal(const JournalFacts& facts, const JournalWishes& wishes) {
   for (const std::string& each : facts.problems)
     findings.push_back(
         finding(problem, "journal", each, "the node cannot start, or takes no records",
-                facts.there ? "wellhead check --offline   (it tells when what the sentence asks for is done)"
+                facts.there ? "wellhead check --offline   # it tells when what the sentence asks for is done"
                             : making(facts)));
   if (!facts.problems.empty() && facts.file_system.empty()) return findings;
   findings.push_back(judge_directory(facts));

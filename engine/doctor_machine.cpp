@@ -1,6 +1,5 @@
 #include "engine/doctor_machine.hpp"
 
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -8,14 +7,11 @@
 
 #include "engine/cores.hpp"
 #include "net/buffer_ring.hpp"
+#include "net/reactor_loop.hpp"
 #include "net/ring.hpp"
 
 namespace wellhead {
 namespace {
-
-// The limits of memory do not depend on how large these are; the node's own are.
-constexpr unsigned probe_submissions = 256;
-constexpr unsigned probe_completions = 4'096;
 
 std::string first_line(const char* path) {
   std::ifstream file(path);
@@ -31,10 +27,10 @@ std::string chosen_word(const std::string& line) {
   return open < close && close != std::string::npos ? line.substr(open + 1, close - open - 1) : "";
 }
 
-std::uint64_t hard_limit(__rlimit_resource resource) {
-  rlimit limit{};
-  if (getrlimit(resource, &limit) != 0 || limit.rlim_max == RLIM_INFINITY) return unlimited;
-  return limit.rlim_max;
+// What cannot be raised does not bind the judgement: no limit is known.
+std::uint64_t limit_of_node(__rlimit_resource resource) {
+  const auto raised = raise_limit(resource);
+  return raised ? raised->now : unlimited;
 }
 
 std::uint64_t usable_memory() {
@@ -48,7 +44,8 @@ std::uint64_t usable_memory() {
 }
 
 void probe_ring(const Config& config, MachineFacts& facts) {
-  const auto ring = Ring::create(probe_submissions, probe_completions);
+  const RingEntries entries = ring_entries(config.net);
+  const auto ring = Ring::create(entries.submissions, entries.completions);
   if (!ring) {
     facts.ring_problem = ring.error();
     return;
@@ -69,19 +66,23 @@ void probe_ring(const Config& config, MachineFacts& facts) {
 }  // namespace
 
 MachineWishes machine_wishes(const Config& config, const ThreadCounts& threads) {
-  return {threads, descriptors_wanted(config, threads), threads.reactors * config.pipeline_memory};
+  return {.threads = threads,
+          .descriptors = descriptors_wanted(config, threads),
+          .ring_bytes = threads.reactors * ring_locked_bytes(config.net),
+          .pipeline_bytes = threads.reactors * config.pipeline_memory};
 }
 
 MachineFacts gather_machine(const Config& config) {
   MachineFacts facts;
   facts.kernel = describe_kernel();
+  facts.locked_bytes_max = limit_of_node(RLIMIT_MEMLOCK);
+  facts.descriptors_max = limit_of_node(RLIMIT_NOFILE);
   probe_ring(config, facts);
-  facts.locked_bytes_max = hard_limit(RLIMIT_MEMLOCK);
-  facts.descriptors_max = hard_limit(RLIMIT_NOFILE);
   facts.cores = usable_cores();
   facts.memory_bytes = usable_memory();
   facts.huge_pages = chosen_word(first_line("/sys/kernel/mm/transparent_hugepage/enabled"));
   facts.clock_source = first_line("/sys/devices/system/clocksource/clocksource0/current_clocksource");
+  facts.clock_sources = first_line("/sys/devices/system/clocksource/clocksource0/available_clocksource");
   std::ifstream backlog("/proc/sys/net/core/somaxconn");
   if (!(backlog >> facts.backlog_max)) facts.backlog_max = 0;
   facts.processor_governor = first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");

@@ -1,5 +1,9 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+#include <string_view>
+
 #include "engine/database_report_print.hpp"
 #include "engine/doctor_machine.hpp"
 
@@ -9,9 +13,9 @@ namespace {
 using enum FindingLevel;
 
 constexpr std::uint32_t backlog_min = 1'024;
-// From Linux 5.12 on rings are charged to the control group's memory and not to the limit of locked memory.
-constexpr std::pair charged_to_group_since{5, 12};
-constexpr std::uint64_t locked_bytes_needed = 8U << 20;
+// Clocks that are read without leaving the process, the best first.
+constexpr std::array<std::string_view, 4> quick_clocks{"tsc", "kvm-clock", "hyperv_clocksource_tsc_page",
+                                                       "arch_sys_counter"};
 
 Finding finding(FindingLevel level, std::string subject, std::string seen, std::string reason = {},
                 std::string fix = {}) {
@@ -22,44 +26,75 @@ std::pair<int, int> version(const KernelDescription& kernel) {
   return {kernel.version_major, kernel.version_minor};
 }
 
+// A file for each, so that no setting takes another's place.
 std::string sysctl_line(const char* name, std::string_view value) {
-  return fmt::format("echo '{0} = {1}' | sudo tee /etc/sysctl.d/60-wellhead.conf && sudo sysctl -w {0}={1}",
-                     name, value);
+  return fmt::format(
+      "echo '{0} = {1}' | sudo tee /etc/sysctl.d/60-wellhead-{0}.conf && sudo sysctl -w {0}={1}", name,
+      value);
+}
+
+std::string unit_line(std::string_view file, std::string_view line, std::string_view remark) {
+  constexpr std::string_view directory = "/etc/systemd/system/wellhead.service.d";
+  return fmt::format(
+      "sudo mkdir -p {0} && (echo '[Service]'; echo '{1}') | sudo tee {0}/60-{2}.conf && sudo systemctl "
+      "daemon-reload   # then restart it; {3}",
+      directory, line, file, remark);
 }
 
 Finding judge_kernel(const KernelDescription& kernel) {
   const std::string seen = "Linux " + kernel.release;
   if (version(kernel) >= std::pair{6, 1}) return finding(ok, "kernel", seen);
   return finding(problem, "kernel", seen, "the node needs what io_uring can since Linux 6.1",
-                 "sudo apt-get install linux-image-amd64 && sudo reboot   # Debian 12 or newer has 6.1");
+                 "sudo apt-get install linux-image-amd64   # then reboot; Debian 12 or newer has 6.1");
 }
 
-std::string fix_of_ring(const KernelDescription& kernel) {
-  if (kernel.uring_disabled > 0) return sysctl_line("kernel.io_uring_disabled", "0");
-  return "allow io_uring_setup, io_uring_enter and io_uring_register: in the container's seccomp profile "
-         "(docker run --security-opt seccomp=PROFILE.json), or in the unit: "
-         "SystemCallFilter=@system-service io_uring_setup io_uring_enter io_uring_register";
+std::string fix_of_locked_memory(const MachineWishes& wishes) {
+  // The user's other processes count as well.
+  const std::uint64_t kibibytes = std::max<std::uint64_t>(64 << 10, 4 * wishes.ring_bytes >> 10);
+  return unit_line("memlock", fmt::format("LimitMEMLOCK={}K", kibibytes),
+                   fmt::format("without a unit: ulimit -l {}", kibibytes));
 }
 
-Finding judge_ring(const MachineFacts& facts) {
+std::string fix_of_ring(const MachineFacts& facts, const MachineWishes& wishes) {
+  if (facts.ring_problem.contains(more_locked_memory)) return fix_of_locked_memory(wishes);
+  if (facts.kernel.uring_disabled > 0) return sysctl_line("kernel.io_uring_disabled", "0");
+  return unit_line("io-uring",
+                   "SystemCallFilter=@system-service io_uring_setup io_uring_enter io_uring_register",
+                   "a container's seccomp profile must allow the three as well: docker run --security-opt "
+                   "seccomp=PROFILE.json");
+}
+
+Finding judge_ring(const MachineFacts& facts, const MachineWishes& wishes) {
   if (!facts.ring_problem.empty())
     return finding(problem, "io_uring", facts.ring_problem, "without io_uring the node cannot start",
-                   fix_of_ring(facts.kernel));
+                   fix_of_ring(facts, wishes));
   if (facts.multishot_accept)
     return finding(ok, "io_uring", "allowed, with buffer rings, multishot receive and accept");
   return finding(advice, "io_uring", "allowed; this kernel's multishot accept does not work",
                  "connections are accepted one at a time, which costs only nodes with very many new ones",
-                 "upgrade the kernel: 6.6.1 to 6.8-rc3 are known to answer wrongly");
+                 "sudo apt-get upgrade   # of the kernel: 6.6.1 to 6.8-rc3 are known to answer wrongly");
 }
 
-Finding judge_locked_memory(const MachineFacts& facts) {
-  if (facts.locked_bytes_max == unlimited) return finding(ok, "locked memory", "no limit");
-  const std::string seen = readable_bytes(static_cast<double>(facts.locked_bytes_max));
-  if (version(facts.kernel) >= charged_to_group_since)
-    return finding(ok, "locked memory", seen + "; this kernel does not charge rings to it");
-  if (facts.locked_bytes_max >= locked_bytes_needed) return finding(ok, "locked memory", seen);
-  return finding(warning, "locked memory", seen, "each reactor's ring is locked memory on this kernel",
-                 "in the unit: LimitMEMLOCK=infinity   (in a shell: ulimit -l unlimited)");
+// Some kernels charge rings to the limit (before 5.12, and again from about 6.14 on, as distributions take
+// it over) and some to the control group; the next upgrade may bring one of the others.
+Finding judge_locked_memory(const MachineFacts& facts, const MachineWishes& wishes) {
+  const std::string needed = readable_bytes(static_cast<double>(wishes.ring_bytes));
+  if (facts.locked_bytes_max == unlimited)
+    return finding(ok, "locked memory", fmt::format("no limit; the rings of all reactors take {}", needed));
+  const std::string seen = fmt::format("at most {}; the rings of all reactors take {}",
+                                       readable_bytes(static_cast<double>(facts.locked_bytes_max)), needed);
+  if (facts.locked_bytes_max < wishes.ring_bytes)
+    return finding(
+        warning, "locked memory", seen,
+        "kernels before 5.12 and from about 6.14 on refuse rings past the limit, and the node does "
+        "not start there",
+        fix_of_locked_memory(wishes));
+  if (facts.locked_bytes_max < 2 * wishes.ring_bytes)
+    return finding(advice, "locked memory", seen,
+                   "the kernel gives back rings a moment after their process: a node that is started again "
+                   "at once may not get its own",
+                   fix_of_locked_memory(wishes));
+  return finding(ok, "locked memory", seen);
 }
 
 Finding judge_descriptors(const MachineFacts& facts, const MachineWishes& wishes) {
@@ -67,9 +102,9 @@ Finding judge_descriptors(const MachineFacts& facts, const MachineWishes& wishes
   const std::string seen = fmt::format("at most {}; the configured connections may need {}",
                                        facts.descriptors_max, wishes.descriptors);
   if (facts.descriptors_max >= wishes.descriptors) return finding(ok, "open files", seen);
-  return finding(
-      warning, "open files", seen, "connections past the limit are refused",
-      fmt::format("in the unit: LimitNOFILE={}   (or lower limits.connections_max)", wishes.descriptors));
+  return finding(warning, "open files", seen, "connections past the limit are refused",
+                 unit_line("nofile", fmt::format("LimitNOFILE={}", wishes.descriptors),
+                           "or lower limits.connections_max"));
 }
 
 Finding judge_cores(const MachineFacts& facts, const MachineWishes& wishes) {
@@ -79,11 +114,11 @@ Finding judge_cores(const MachineFacts& facts, const MachineWishes& wishes) {
   if (reactors > facts.cores)
     return finding(
         warning, "cores", seen, "reactors that share a core make each other's clients wait",
-        fmt::format("server.reactors = {}   (0: by the number of cores)", std::max(1U, facts.cores / 4)));
+        fmt::format("server.reactors = {}   # 0: by the number of cores", std::max(1U, facts.cores / 4)));
   if (shards > 4 * facts.cores)
     return finding(advice, "cores", seen,
                    "each shard is a connection with small flushes of its own; fewer make larger ones",
-                   "server.shards = 0   (by the number of cores)");
+                   "server.shards = 0   # by the number of cores");
   return finding(ok, "cores", seen);
 }
 
@@ -105,8 +140,20 @@ Finding judge_huge_pages(const MachineFacts& facts) {
   return finding(
       advice, "transparent huge pages", facts.huge_pages,
       "the kernel stops processes of the database now and then to make huge pages they did not ask for",
-      "echo madvise | sudo tee /sys/kernel/mm/transparent_hugepage/enabled   (for good: "
-      "transparent_hugepage=madvise on the kernel's command line)");
+      "echo madvise | sudo tee /sys/kernel/mm/transparent_hugepage/enabled   # for good: "
+      "transparent_hugepage=madvise on the kernel's command line");
+}
+
+// Only of those the kernel trusts: it takes no other.
+std::string fix_of_clock(const std::string& trusted) {
+  const std::string padded = ' ' + trusted + ' ';
+  for (const std::string_view clock : quick_clocks)
+    if (padded.contains(fmt::format(" {} ", clock)))
+      return fmt::format(
+          "echo {} | sudo tee /sys/devices/system/clocksource/clocksource0/current_clocksource", clock);
+  return "sudo dmesg | grep -iE 'tsc|clocksource'   # says why no quick clock is trusted; look at the "
+         "firmware "
+         "or the virtual machine's processor";
 }
 
 void judge_clock(const MachineFacts& facts, Findings& findings) {
@@ -115,7 +162,7 @@ void judge_clock(const MachineFacts& facts, Findings& findings) {
   findings.push_back(
       slow ? finding(advice, "clock", facts.clock_source,
                      "each look at this clock is a slow access to a device, and the node looks often",
-                     "echo tsc | sudo tee /sys/devices/system/clocksource/clocksource0/current_clocksource")
+                     fix_of_clock(facts.clock_sources))
            : finding(ok, "clock", facts.clock_source));
 }
 
@@ -143,9 +190,10 @@ void judge_governor(const MachineFacts& facts, Findings& findings) {
 }  // namespace
 
 Findings judge_machine(const MachineFacts& facts, const MachineWishes& wishes) {
-  Findings findings{judge_kernel(facts.kernel),       judge_ring(facts),          judge_locked_memory(facts),
-                    judge_descriptors(facts, wishes), judge_cores(facts, wishes), judge_memory(facts, wishes),
-                    judge_huge_pages(facts)};
+  Findings findings{
+      judge_kernel(facts.kernel),       judge_ring(facts, wishes),  judge_locked_memory(facts, wishes),
+      judge_descriptors(facts, wishes), judge_cores(facts, wishes), judge_memory(facts, wishes),
+      judge_huge_pages(facts)};
   judge_clock(facts, findings);
   judge_backlog(facts, findings);
   judge_governor(facts, findings);

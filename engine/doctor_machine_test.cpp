@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "engine/doctor_finding_fake.hpp"
+#include "net/reactor_loop.hpp"
 
 namespace wellhead {
 namespace {
@@ -20,7 +22,8 @@ class DoctorMachineTest : public testing::Test {
     facts_.clock_source = "tsc";
     facts_.backlog_max = 4'096;
     facts_.processor_governor = "performance";
-    wishes_ = {.threads = {2, 4}, .descriptors = 40'000, .pipeline_bytes = 256ULL << 20};
+    wishes_ = {
+        .threads = {2, 4}, .descriptors = 40'000, .ring_bytes = 3 << 20, .pipeline_bytes = 256ULL << 20};
   }
   [[nodiscard]] FindingLevel level(std::string_view subject) const {
     return test::finding_of(judge_machine(facts_, wishes_), subject).level;
@@ -75,14 +78,64 @@ TEST_F(DoctorMachineTest, TheFixOfARefusedRingIsThatOfItsCause) {
   EXPECT_EQ(level("io_uring"), FindingLevel::advice);
 }
 
-TEST_F(DoctorMachineTest, LockedMemoryMattersOnlyWhereRingsAreChargedToIt) {
-  facts_.locked_bytes_max = 65'536;
-  EXPECT_EQ(level("locked memory"), FindingLevel::ok);
-  facts_.kernel.version_major = 5;
-  facts_.kernel.version_minor = 11;
-  EXPECT_EQ(level("locked memory"), FindingLevel::warning);
-  facts_.locked_bytes_max = 64ULL << 20;
-  EXPECT_EQ(level("locked memory"), FindingLevel::ok);
+TEST_F(DoctorMachineTest, ARingWithoutMemoryIsALimitOfLockedMemory) {
+  for (const std::string& problem :
+       {explain_ring_failure(ENOMEM, facts_.kernel), explain_buffer_ring_failure(ENOMEM, facts_.kernel)}) {
+    facts_.ring_problem = problem;
+    const Finding ring = test::finding_of(judge_machine(facts_, wishes_), "io_uring");
+    EXPECT_EQ(ring.level, FindingLevel::problem);
+    EXPECT_NE(ring.fix.find("echo 'LimitMEMLOCK=65536K'"), std::string::npos) << ring.fix;
+    EXPECT_NE(ring.fix.find("ulimit -l 65536"), std::string::npos) << ring.fix;
+    EXPECT_EQ(ring.fix.find("seccomp"), std::string::npos) << ring.fix;
+  }
+}
+
+TEST_F(DoctorMachineTest, LockedMemoryIsComparedWithTheRingsOnEveryKernel) {
+  for (const int minor : {1, 12, 14, 18}) {
+    facts_.kernel.version_minor = minor;
+    facts_.locked_bytes_max = 2 * wishes_.ring_bytes;
+    EXPECT_EQ(level("locked memory"), FindingLevel::ok) << minor;
+    --facts_.locked_bytes_max;
+    EXPECT_EQ(level("locked memory"), FindingLevel::advice) << minor << ": a start right after an end";
+    facts_.locked_bytes_max = wishes_.ring_bytes - 1;
+    EXPECT_EQ(level("locked memory"), FindingLevel::warning) << minor;
+  }
+  wishes_.ring_bytes = 40ULL << 20;
+  EXPECT_NE(
+      test::finding_of(judge_machine(facts_, wishes_), "locked memory").fix.find("LimitMEMLOCK=163840K"),
+      std::string::npos);
+}
+
+TEST_F(DoctorMachineTest, AClockIsAdvisedOnlyWhereTheKernelTrustsIt) {
+  const auto fix = [&] { return test::finding_of(judge_machine(facts_, wishes_), "clock").fix; };
+  facts_.clock_source = "hpet";
+  facts_.clock_sources = "tsc hpet acpi_pm ";
+  EXPECT_TRUE(fix().starts_with("echo tsc | sudo tee")) << fix();
+  facts_.clock_sources = "kvm-clock hpet";
+  EXPECT_TRUE(fix().starts_with("echo kvm-clock | sudo tee")) << fix();
+  facts_.clock_sources = "hpet acpi_pm";
+  EXPECT_TRUE(fix().starts_with("sudo dmesg")) << fix();
+}
+
+TEST_F(DoctorMachineTest, OneSettingOfTheKernelDoesNotTakeAnothersPlace) {
+  facts_.ring_problem = "io_uring is refused.";
+  facts_.kernel.uring_disabled = 2;
+  facts_.backlog_max = 128;
+  const Findings findings = judge_machine(facts_, wishes_);
+  EXPECT_NE(test::finding_of(findings, "io_uring").fix.find("60-wellhead-kernel.io_uring_disabled.conf"),
+            std::string::npos);
+  EXPECT_NE(test::finding_of(findings, "listen backlog").fix.find("60-wellhead-net.core.somaxconn.conf"),
+            std::string::npos);
+}
+
+TEST_F(DoctorMachineTest, ARingTakesWhatItsEntriesTake) {
+  const NetLimits limits{.connections_max = 16'384, .receive_buffers = 256};
+  // 65,536 completions of 16 bytes and 4,096 submissions of 64 and 4, and the buffers' 16 each: 1.3 MiB.
+  EXPECT_GE(ring_locked_bytes(limits), 65'536U * 16 + 4'096U * 68 + 256U * 16);
+  EXPECT_LE(ring_locked_bytes(limits), 65'536U * 16 + 4'096U * 68 + 256U * 16 + (3U << 16));
+  Config config;
+  config.net = limits;
+  EXPECT_EQ(machine_wishes(config, {3, 1}).ring_bytes, 3 * ring_locked_bytes(limits));
 }
 
 TEST_F(DoctorMachineTest, OpenFilesAreComparedWithTheConnectionsAllowed) {
@@ -128,6 +181,9 @@ TEST(DoctorMachine, ThisMachineCanBeAsked) {
   EXPECT_GT(facts.memory_bytes, 64U << 20);
   EXPECT_GT(facts.descriptors_max, 0U);
   EXPECT_EQ(facts.ring_problem, "") << "the node's own tests need io_uring";
+  rlimit locked{};
+  ASSERT_EQ(getrlimit(RLIMIT_MEMLOCK, &locked), 0);
+  EXPECT_EQ(locked.rlim_cur, locked.rlim_max) << "as the node's own is";
 }
 
 TEST(DoctorFindings, ExitWithOneOnlyForAProblem) {

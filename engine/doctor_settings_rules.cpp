@@ -26,10 +26,12 @@ Finding finding(FindingLevel level, std::string subject, std::string seen, std::
 }
 
 std::string reload(std::string_view setting, std::string_view value) {
-  return fmt::format("ALTER SYSTEM SET {} = '{}'; SELECT pg_reload_conf();", setting, value);
+  return fmt::format("ALTER SYSTEM SET {} = '{}'; SELECT pg_reload_conf(); -- as a superuser", setting,
+                     value);
 }
-std::string restart(std::string_view setting, std::string_view value) {
-  return fmt::format("ALTER SYSTEM SET {} = '{}';   (and restart the server)", setting, value);
+std::string restart(std::string_view setting, std::string_view value, std::string_view remark = {}) {
+  return fmt::format("ALTER SYSTEM SET {} = '{}'; -- as a superuser; then restart the server{}", setting,
+                     value, remark);
 }
 std::string seen_of(const ServerFacts& facts, const std::string& setting) {
   return fmt::format("{} = {}", setting, facts.text(setting));
@@ -48,8 +50,9 @@ Finding judge_shared_buffers(const ServerFacts& facts, const DatabaseWishes& wis
   const std::string seen = seen_of(facts, "shared_buffers") +
                            (memory > 0 ? fmt::format(" of {} memory", readable_bytes(memory)) : "");
   const double good = memory > 0 ? std::min(memory / 4, 64 * gibibyte) : gibibyte;
-  const std::string fix = restart(
-      "shared_buffers", memory > 0 ? fmt::format("{:.0f}MB", good / (1 << 20)) : "a quarter of its memory");
+  const std::string fix =
+      restart("shared_buffers", fmt::format("{:.0f}MB", good / (1 << 20)),
+              memory > 0 ? "" : "; a quarter of its memory is better, which is not known from here");
   if (memory > 0 && buffers > memory * 0.6)
     return finding(warning, "shared_buffers", seen,
                    "little is left for queries, connections and the node: the kernel may end the database",

@@ -8,10 +8,8 @@
 
 #include <CLI/CLI.hpp>
 #include <array>
-#include <cerrno>
 #include <chrono>
 #include <csignal>
-#include <cstring>
 #include <iostream>
 #include <thread>
 
@@ -23,6 +21,7 @@
 #include "engine/exit_codes.hpp"
 #include "engine/node_journal.hpp"
 #include "engine/pipeline.hpp"
+#include "engine/process_limits.hpp"
 #include "engine/record_account.hpp"
 #include "engine/reload.hpp"
 #include "sink/pg_database.hpp"
@@ -59,18 +58,28 @@ int read_signal(const UniqueFd& signals) {
   return read(signals.get(), &info, sizeof info) == sizeof info ? static_cast<int>(info.ssi_signo) : 0;
 }
 
-void raise_descriptor_limit(const Config& config, const ThreadCounts& threads) {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
-    log::warning("The limit of open files could not be raised", {{"error", std::strerror(errno)}});
-  const std::uint64_t wanted = descriptors_wanted(config, threads);
-  if (limit.rlim_max < wanted)
+// What binds from here on; 0 where it is not known.
+std::uint64_t raised_limit(__rlimit_resource resource, std::string_view name) {
+  const auto raised = raise_limit(resource);
+  if (!raised)
+    log::warning("A limit of the process could not be raised", {{"limit", name}, {"error", raised.error()}});
+  else if (raised->before != raised->now)
+    log::info("A limit of the process was raised to its hard one",
+              {{"limit", name}, {"before", raised->before}, {"now", raised->now}});
+  return raised ? raised->now : 0;
+}
+
+void raise_limits(const Config& config, const ThreadCounts& threads) {
+  const std::uint64_t files = raised_limit(RLIMIT_NOFILE, "open files");
+  const std::uint64_t files_wanted = descriptors_wanted(config, threads);
+  if (files != 0 && files < files_wanted)
     log::warning(
         "The limit of open files is below what limits.connections_max may need: connections past it will be "
         "refused. Raise the hard limit (ulimit -Hn, LimitNOFILE=) or lower limits.connections_max.",
-        {{"limit", limit.rlim_max}, {"wanted", wanted}});
+        {{"limit", files}, {"wanted", files_wanted}});
+  // Whether the kernel counts the rings there depends on its version; where it does and they do not fit, the
+  // start fails and says so.
+  static_cast<void>(raised_limit(RLIMIT_MEMLOCK, "locked memory"));
 }
 
 class Server {
@@ -97,7 +106,7 @@ class Server {
     if (!pipeline) return fail(pipeline.error());
     pipeline_ = std::move(*pipeline);
     pipeline_->show(reloader_->stats(), *attributes_);
-    raise_descriptor_limit(loaded_.config, pipeline_->threads());
+    raise_limits(loaded_.config, pipeline_->threads());
     if (const auto started = pipeline_->start(); !started) {
       // Threads that did start must end before what they use does.
       pipeline_->stop(steady_clock::now());

@@ -283,13 +283,16 @@ CREATE VIEW database_jobs AS SELECT * FROM wellhead_database_jobs();
 COMMENT ON VIEW database_jobs IS 'runs and failures of the server''s jobs';
 
 -- The database knows when each lane last committed, not whether there was something to commit: of that the node tells
--- (wellhead_shard_lag_batches).
+-- (wellhead_shard_lag_batches). The newest epoch is one of a node: that of the journal that committed last, so that a journal that
+-- was replaced does not count beside the one that took its place.
 CREATE FUNCTION wellhead_database_lanes()
 RETURNS TABLE (node_id text, journal_id uuid, epoch integer, reactor integer, shard integer, newest_epoch boolean, sequence bigint,
                updated_at timestamptz, idle_seconds double precision)
 LANGUAGE sql STABLE AS $$
-  SELECT p.node_id, p.journal_id, p.epoch, p.reactor, p.shard, p.epoch = max(p.epoch) OVER (PARTITION BY p.journal_id), p.sequence,
-         p.updated_at, extract(epoch FROM now() - p.updated_at)::double precision
+  SELECT p.node_id, p.journal_id, p.epoch, p.reactor, p.shard,
+         p.epoch = max(p.epoch) OVER (PARTITION BY p.journal_id)
+         AND p.journal_id = first_value(p.journal_id) OVER (PARTITION BY p.node_id ORDER BY p.updated_at DESC, p.journal_id),
+         p.sequence, p.updated_at, extract(epoch FROM now() - p.updated_at)::double precision
   FROM wellhead_progress p;
 $$;
 CREATE VIEW database_lanes AS SELECT * FROM wellhead_database_lanes();

@@ -151,8 +151,8 @@ std::string explain_ring_failure(int error, const KernelDescription& kernel) {
     case EINVAL:
       return kernel_too_old(kernel);
     case ENOMEM:
-      return "The kernel has not enough memory for the ring: raise the limit of locked memory (ulimit -l, "
-             "LimitMEMLOCK=) or lower connections_max.";
+      return "The kernel has not enough memory for the ring: " + std::string(more_locked_memory) +
+             " or lower connections_max.";
     case EMFILE:
     case ENFILE:
       return "No file descriptor is left for the ring: raise the limit of open files (ulimit -n, "
@@ -166,6 +166,9 @@ std::string explain_ring_failure(int error, const KernelDescription& kernel) {
 std::string explain_buffer_ring_failure(int error, const KernelDescription& kernel) {
   if (error == EINVAL && older_than(kernel, 5, 19)) return kernel_too_old(kernel);
   if (error == EPERM || error == EACCES) return seccomp_refuses(kernel);
+  if (error == ENOMEM)
+    return "The kernel has not enough memory for the ring of receive buffers: " +
+           std::string(more_locked_memory) + " or lower receive_buffers.";
   return "The ring of receive buffers could not be registered: " + std::generic_category().message(error) +
          " (Linux " + kernel.release + "; " + needs + ").";
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <expected>
 #include <string>
+#include <string_view>
 
 #include "net/ring.hpp"
 
@@ -18,6 +19,9 @@ struct KernelDescription {
 };
 [[nodiscard]] KernelDescription describe_kernel();
 
+// Part of both explanations where it is the limit of locked memory that was met.
+inline constexpr std::string_view more_locked_memory =
+    "raise the limit of locked memory (ulimit -l, LimitMEMLOCK=)";
 // Why io_uring_setup failed with `error` (an errno).
 [[nodiscard]] std::string explain_ring_failure(int error, const KernelDescription& kernel);
 // Why the provided-buffer ring could not be registered.

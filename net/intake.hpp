@@ -152,6 +152,7 @@ class Intake {
   }
 
   // `describe` says in words where a connection's records come from. Set before the first submit().
+  // NOLINTNEXTLINE(performance-unnecessary-value-param): those that override it keep it.
   virtual void describe_sources(std::function<std::string(ConnectionId)> /*describe*/) {}
 
   // Once per turn of the reactor's loop, after its completions: hands open batches to the journal or to their

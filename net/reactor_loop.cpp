@@ -27,14 +27,6 @@ constexpr std::int64_t short_sleep_ns = 20'000'000;
 // After the deadline the kernel gets this long to give back what is in flight.
 constexpr std::chrono::milliseconds abort_timeout{1'000};
 
-unsigned completion_entries(const NetLimits& limits) {
-  const std::uint64_t wanted =
-      std::uint64_t{completions_per_connection} * limits.connections_max + limits.receive_buffers;
-  // The kernel refuses a ring with fewer completions than submissions.
-  return static_cast<unsigned>(
-      std::clamp<std::uint64_t>(std::bit_ceil(wanted), submission_entries, completion_entries_max));
-}
-
 std::int64_t steady_ns() {
   return std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
@@ -44,7 +36,31 @@ void clear_event(int fd) {
   [[maybe_unused]] const ssize_t got = read(fd, &count, sizeof count);
 }
 
+std::uint64_t whole_pages(std::uint64_t bytes) {
+  const auto page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  return (bytes + page - 1) / page * page;
+}
+
 }  // namespace
+
+RingEntries ring_entries(const NetLimits& limits) noexcept {
+  const std::uint64_t wanted =
+      std::uint64_t{completions_per_connection} * limits.connections_max + limits.receive_buffers;
+  // The kernel refuses a ring with fewer completions than submissions.
+  const auto completions = static_cast<unsigned>(
+      std::clamp<std::uint64_t>(std::bit_ceil(wanted), submission_entries, completion_entries_max));
+  return {submission_entries, completions};
+}
+
+std::uint64_t ring_locked_bytes(const NetLimits& limits) noexcept {
+  const auto [submissions, completions] = ring_entries(limits);
+  // The heads, tails and flags before the completions, and behind them an index for each submission.
+  constexpr std::uint64_t header_bytes = 512;
+  return whole_pages(header_bytes + completions * sizeof(io_uring_cqe) +
+                     submissions * sizeof(std::uint32_t)) +
+         whole_pages(submissions * sizeof(io_uring_sqe)) +
+         whole_pages(std::uint64_t{limits.receive_buffers} * sizeof(io_uring_buf));
+}
 
 const std::array<ReactorLoop::Poller, 8> ReactorLoop::pollers{{
     {.name = "completions", .run = &ReactorLoop::poll_completions},
@@ -59,7 +75,8 @@ const std::array<ReactorLoop::Poller, 8> ReactorLoop::pollers{{
 
 std::expected<std::unique_ptr<ReactorLoop>, std::string> ReactorLoop::create(const ReactorLoopParts& parts) {
   const NetLimits& limits = parts.options.limits;
-  auto ring = Ring::create(submission_entries, completion_entries(limits));
+  const RingEntries entries = ring_entries(limits);
+  auto ring = Ring::create(entries.submissions, entries.completions);
   if (!ring) return std::unexpected(ring.error());
   auto buffers = BufferRing::create(**ring, limits.receive_buffers, limits.receive_buffer_bytes);
   if (!buffers) return std::unexpected(buffers.error());

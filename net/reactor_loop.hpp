@@ -39,6 +39,15 @@ struct ReactorLoopParts {
   int command_fd;
 };
 
+// How large a loop's ring is.
+struct RingEntries {
+  unsigned submissions = 0;
+  unsigned completions = 0;
+};
+[[nodiscard]] RingEntries ring_entries(const NetLimits& limits) noexcept;
+// What the kernel counts as locked memory for a loop's rings, where it counts them: by whole pages.
+[[nodiscard]] std::uint64_t ring_locked_bytes(const NetLimits& limits) noexcept;
+
 // Created, run and destroyed by one thread.
 class ReactorLoop final : private RequestListener {
  public:
