@@ -155,6 +155,112 @@ TEST_P(ChunksAheadTest, ATableWithTriggersIsLeftToTheGuard) {
   EXPECT_EQ(chunks_of("esp_telemetry"), has_chunks() ? "3" : "4");
 }
 
+TEST_P(ChunksAheadTest, ATimeThatTheColumnRoundsLeavesNoRowBehind) {
+  if (!has_chunks()) GTEST_SKIP() << "partitions need no row to be made";
+  execute(
+      "CREATE TABLE coarse (\"timestamp\" timestamptz(3) NOT NULL, device_id text, PRIMARY KEY "
+      "(\"timestamp\", "
+      "device_id));"
+      "SELECT create_hypertable('coarse', 'timestamp', chunk_time_interval => INTERVAL '1 day');"
+      "INSERT INTO coarse VALUES ('2026-03-01 12:00:00Z', 'well-0');"
+      "INSERT INTO wellhead_lifecycle (table_name, time_column, chunk_interval) VALUES ('coarse', "
+      "'timestamp', '1 day')");
+  const auto make = [this](const std::string& at) {
+    return value(
+        "SELECT string_agg(range_from::timestamptz AT TIME ZONE 'UTC' || '', ' ' ORDER BY range_from) FROM "
+        "wellhead_make_chunks('coarse', '" +
+        at + "', 1)");
+  };
+  EXPECT_EQ(make("2026-03-02 06:00:00.123456Z"), "2026-03-02 00:00:00 2026-03-03 00:00:00");
+  EXPECT_EQ(value("SELECT count(*) FROM coarse"), "1");
+  // It is rounded into the next day, whose chunk is made, and told; it is that of the second time as well.
+  EXPECT_EQ(make("2026-03-10 23:59:59.9999Z"), "2026-03-11 00:00:00");
+  EXPECT_EQ(value("SELECT count(*) FROM coarse"), "1");
+  EXPECT_EQ(value("SELECT count(*) FROM wellhead_chunks('coarse')"), "4");
+}
+
+TEST_P(ChunksAheadTest, MakingThemTakesTheWritersLockAndOnlyWhereOneIsMissing) {
+  if (!has_chunks()) GTEST_SKIP() << "writers make no partitions";
+  const auto writer = connect();
+  ASSERT_TRUE(writer->run("BEGIN; SELECT pg_advisory_xact_lock(2003135596, 1)"));
+  const auto made = connection_->query(
+      "BEGIN; SET LOCAL lock_timeout = '50ms'; SELECT count(*) FROM wellhead_make_chunks('telemetry')");
+  ASSERT_FALSE(made);
+  EXPECT_EQ(made.error().sqlstate, "55P03");
+  ASSERT_TRUE(connection_->run("ROLLBACK"));
+  EXPECT_EQ(chunks_of("telemetry"), "1");
+  ASSERT_TRUE(writer->run("COMMIT"));
+  MaintenanceReport report;
+  ASSERT_TRUE(maintenance_->make_partitions(report));
+  EXPECT_EQ(chunks_of("telemetry"), "3");
+  ASSERT_TRUE(writer->run("BEGIN; SELECT pg_advisory_xact_lock(2003135596, 1)"));
+  const auto again = connection_->query(
+      "BEGIN; SET LOCAL lock_timeout = '50ms'; SELECT count(*) FROM wellhead_make_chunks('telemetry'); "
+      "COMMIT");
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(again->front()[0], "0");
+}
+
+TEST_P(ChunksAheadTest, ARowThatCannotBeTakenBackIsNotLeftEither) {
+  if (!has_chunks()) GTEST_SKIP() << "partitions need no row to be made";
+  // A trigger that is taken for one of the server's own keeps the row.
+  const std::string before = value("SELECT count(*) FROM telemetry");
+  execute(
+      "CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
+      "CREATE TRIGGER ts_keep BEFORE DELETE ON telemetry FOR EACH ROW EXECUTE FUNCTION keep()");
+  const auto made = connection_->query("SELECT count(*) FROM wellhead_make_chunks('telemetry')");
+  ASSERT_FALSE(made);
+  EXPECT_NE(made.error().message.find("the row that made a chunk of telemetry is not at"), std::string::npos)
+      << made.error().message;
+  EXPECT_EQ(value("SELECT count(*) FROM telemetry"), before);
+  EXPECT_EQ(chunks_of("telemetry"), "1");
+}
+
+TEST_P(ChunksAheadTest, WhereTheyCannotBeMadeTheOtherStepsAreDoneAndTheFailureIsTold) {
+  execute("INSERT INTO telemetry (\"timestamp\", device_id) VALUES (now() - INTERVAL '40 days', 'well-0')");
+  if (has_chunks()) {
+    execute("ALTER FUNCTION wellhead_make_chunks RENAME TO gone");
+  } else {
+    execute(
+        "SELECT wellhead_make_partitions('telemetry'); ALTER FUNCTION wellhead_make_partitions RENAME TO "
+        "gone");
+  }
+  if (database_->edition() != "community")
+    execute(
+        "INSERT INTO wellhead_invalidation SELECT 'telemetry', \"timestamp\", \"timestamp\" + INTERVAL '1 "
+        "second' FROM "
+        "telemetry");
+  const MaintenanceReport report = maintenance_->run_all(false);
+  ASSERT_EQ(report.failures.size(), 1U) << print(report);
+  EXPECT_NE(report.failures.front().find(" of dead_letter failed and was rolled back"), std::string::npos)
+      << report.failures.front();
+  EXPECT_NE(print(report).find(report.failures.front()), std::string::npos);
+  EXPECT_NE(print_json(report).find("\"failures\":[\"Making "), std::string::npos);
+  EXPECT_EQ(report.refreshes.size(), 3U) << print(report);
+  EXPECT_EQ(report.refused(), 1U) << print(report);
+
+  // An aggregate that fails does keep its data from being dropped.
+  execute("ALTER TABLE wellhead_aggregate RENAME TO gone_aggregate");
+  const MaintenanceReport uncomputed = maintenance_->run_all(true);
+  EXPECT_EQ(uncomputed.failures.size(), 4U) << print(uncomputed);
+  EXPECT_TRUE(uncomputed.chunks.empty()) << print(uncomputed);
+  EXPECT_NE(print(uncomputed).find("Dropping old data is put off: an aggregate failed"), std::string::npos);
+}
+
+TEST_P(ChunksAheadTest, WhatWasMadeIsToldAsWhatItIs) {
+  if (has_chunks()) {
+    MaintenanceReport report;
+    ASSERT_TRUE(maintenance_->make_partitions(report));
+    EXPECT_TRUE(print(report).starts_with("Made the chunk _timescaledb_internal.")) << print(report);
+    EXPECT_EQ(print(report).find("waited"), std::string::npos) << print(report);
+    return;
+  }
+  execute("INSERT INTO telemetry (\"timestamp\", device_id) VALUES (now() + INTERVAL '20 days', 'well-0')");
+  MaintenanceReport report;
+  ASSERT_TRUE(maintenance_->make_partitions(report));
+  EXPECT_NE(print(report).find(", with 1 rows that waited for it."), std::string::npos) << print(report);
+}
+
 INSTANTIATE_TEST_SUITE_P(Servers, ChunksAheadTest,
                          testing::Values(TestedServer::as_it_is, TestedServer::plain), name_of);
 

@@ -155,23 +155,31 @@ Maintenance::Outcome Maintenance::refresh_view(const AggregateFacts& aggregate, 
   return {};
 }
 
-Maintenance::Outcome Maintenance::make_partitions(MaintenanceReport& report) {
+Maintenance::Outcome Maintenance::make_partitions_of(const std::string& table, MaintenanceReport& report) {
   const bool chunks = server_.edition != Edition::plain;
+  const auto rows =
+      chunks
+          ? step(fmt::format("SELECT chunk, 0 FROM wellhead_make_chunks({})", sql_literal(table)),
+                 "Making chunks of " + table, report)
+          : step(fmt::format("SELECT part, rows_moved FROM wellhead_make_partitions({})", sql_literal(table)),
+                 "Making partitions of " + table, report);
+  if (!rows) return std::unexpected(rows.error());
+  for (const DatabaseRow& row : *rows)
+    report.partitions.push_back({table, row[0].value_or(""), number(row[1]), chunks});
+  return {};
+}
+
+Maintenance::Outcome Maintenance::make_partitions(MaintenanceReport& report) {
+  Outcome all;
   for (const std::string& table : tables_) {
     // Nobody but this one writes to aggregates, and the server's own are none of the node's.
     const bool computed = std::ranges::find(aggregates_, table, &AggregateFacts::view) != aggregates_.end();
-    if (chunks && computed) continue;
-    const auto rows =
-        chunks ? step(fmt::format("SELECT chunk, 0 FROM wellhead_make_chunks({})", sql_literal(table)),
-                      "Making chunks of " + table, report)
-               : step(fmt::format("SELECT part, rows_moved FROM wellhead_make_partitions({})",
-                                  sql_literal(table)),
-                      "Making partitions of " + table, report);
-    if (!rows) return std::unexpected(rows.error());
-    for (const DatabaseRow& row : *rows)
-      report.partitions.push_back({table, row[0].value_or(""), number(row[1])});
+    if (server_.edition != Edition::plain && computed) continue;
+    Outcome made = make_partitions_of(table, report);
+    if (!made && all) all = std::move(made);
+    if (!database_.connected()) break;
   }
-  return {};
+  return all;
 }
 
 Maintenance::Outcome Maintenance::drop_expired(bool force, MaintenanceReport& report) {
@@ -188,22 +196,34 @@ Maintenance::Outcome Maintenance::drop_expired(bool force, MaintenanceReport& re
   return {};
 }
 
-// Aggregates first: what is dropped then cannot be computed any more.
-std::expected<MaintenanceReport, std::string> Maintenance::run_all(bool force) {
+// Aggregates first: what is dropped then cannot be computed any more. Without chunks made ahead, writers make
+// them.
+MaintenanceReport Maintenance::run_all(bool force) {
   MaintenanceReport report;
-  if (const Outcome made = make_partitions(report); !made) return std::unexpected(made.error());
-  for (const AggregateFacts& aggregate : aggregates_) {
-    if (const Outcome done = refresh(aggregate, true, report); !done) return std::unexpected(done.error());
-  }
-  if (const Outcome dropped = drop_expired(force, report); !dropped) return std::unexpected(dropped.error());
+  const auto account = [&report](Outcome outcome) {
+    if (!outcome) report.failures.push_back(std::move(outcome.error()));
+    return outcome.has_value();
+  };
+  bool computed = true;
+  account(make_partitions(report));
+  for (const AggregateFacts& aggregate : aggregates_)
+    if (database_.connected()) computed = account(refresh(aggregate, true, report)) && computed;
+  if (!database_.connected()) return report;
+  if (computed)
+    account(drop_expired(force, report));
+  else
+    report.postponed.emplace_back(
+        "Dropping old data is put off: an aggregate failed, and could not be computed of them any more.");
   return report;
 }
 
 std::string print(const MaintenanceReport& report) {
   std::string text;
   for (const PartitionReport& partition : report.partitions)
-    text += fmt::format("Made the partition {}, with {} rows that waited for it.\n", partition.partition,
-                        partition.rows_moved);
+    text += partition.chunk ? fmt::format("Made the chunk {} of {}, ahead of its time.\n",
+                                          partition.partition, partition.table)
+                            : fmt::format("Made the partition {}, with {} rows that waited for it.\n",
+                                          partition.partition, partition.rows_moved);
   for (const RefreshReport& refresh : report.refreshes)
     text +=
         fmt::format("Computed {}: {} rows in {} transactions.\n", refresh.view, refresh.rows, refresh.slices);
@@ -212,6 +232,7 @@ std::string print(const MaintenanceReport& report) {
                         chunk.dropped ? "Dropped" : "KEPT, though its time is up,", chunk.chunk, chunk.table,
                         chunk.until, chunk.reason);
   for (const std::string& sentence : report.postponed) text += sentence + '\n';
+  for (const std::string& sentence : report.failures) text += sentence + '\n';
   return text.empty() ? "Nothing to do.\n" : text;
 }
 
@@ -230,8 +251,10 @@ std::string print_json(const MaintenanceReport& report) {
                        chunk.dropped, quoted_json(chunk.reason));
   });
   const std::string postponed = json_list(report.postponed, quoted_json);
-  return fmt::format(R"({{"refreshes":{},"partitions":{},"chunks":{},"refused":{},"postponed":{}}})",
-                     refreshes, partitions, chunks, report.refused(), postponed) +
+  const std::string failures = json_list(report.failures, quoted_json);
+  return fmt::format(
+             R"({{"refreshes":{},"partitions":{},"chunks":{},"refused":{},"postponed":{},"failures":{}}})",
+             refreshes, partitions, chunks, report.refused(), postponed, failures) +
          '\n';
 }
 

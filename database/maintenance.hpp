@@ -44,8 +44,9 @@ struct ChunkReport {
 
 struct PartitionReport {
   std::string table;
-  std::string partition;         // or chunk, with TimescaleDB
+  std::string partition;
   std::uint64_t rows_moved = 0;  // from the default partition
+  bool chunk = false;            // of TimescaleDB's, and made ahead: no row waited for it
 };
 
 struct MaintenanceReport {
@@ -53,6 +54,7 @@ struct MaintenanceReport {
   std::vector<PartitionReport> partitions;
   std::vector<ChunkReport> chunks;     // past their time
   std::vector<std::string> postponed;  // sentences: what could not get its locks, and is tried again
+  std::vector<std::string> failures;   // sentences: what failed, of run_all()
 
   // Chunks that stay although their time is up, since nothing says that they are safe elsewhere.
   [[nodiscard]] std::uint64_t refused() const noexcept;
@@ -73,12 +75,14 @@ class Maintenance {
   using Outcome = std::expected<void, std::string>;
   // Whether buckets in the aggregate's window or, with `late`, also those before it are computed.
   [[nodiscard]] Outcome refresh(const AggregateFacts& aggregate, bool late, MaintenanceReport& report);
-  // Ahead of time: partitions, or chunks where TimescaleDB would leave making them to the writers.
+  // Ahead of time: partitions, or chunks where TimescaleDB would leave making them to the writers. A table of
+  // which it fails does not keep it from the others; the error is of the first.
   [[nodiscard]] Outcome make_partitions(MaintenanceReport& report);
   // With `force`, also what no marker covers; that is logged in wellhead_retention_log.
   [[nodiscard]] Outcome drop_expired(bool force, MaintenanceReport& report);
-  // All of it, once.
-  [[nodiscard]] std::expected<MaintenanceReport, std::string> run_all(bool force);
+  // All of it, once. What fails is in the report, and keeps nothing else from being done but dropping where
+  // an aggregate failed, since what is dropped cannot be computed any more.
+  [[nodiscard]] MaintenanceReport run_all(bool force);
 
  private:
   [[nodiscard]] Outcome refresh_table(const AggregateFacts& aggregate, bool late, MaintenanceReport& report);
@@ -87,6 +91,7 @@ class Maintenance {
   [[nodiscard]] std::expected<DatabaseRows, std::string> step(const std::string& statement,
                                                               std::string_view what,
                                                               MaintenanceReport& report);
+  [[nodiscard]] Outcome make_partitions_of(const std::string& table, MaintenanceReport& report);
 
   Database& database_;
   Server server_;

@@ -19,6 +19,8 @@ class Schedule {
     entry->second = now + every;
     return true;
   }
+  // The task is due again: it failed.
+  void again(const std::string& task) { next_.erase(task); }
   // Everything is due again: after a new connection nobody knows what was missed.
   void reset() { next_.clear(); }
 

@@ -277,8 +277,8 @@ TEST_P(ConvertFaultsTest, WhileItIsUnderWayMigrationsNeitherGoDownNorAreTheTable
   const auto looked = maintenance.prepare();
   ASSERT_TRUE(looked) << looked.error();
   EXPECT_TRUE(maintenance.aggregates().empty()) << "there is nothing yet to compute them of";
-  const auto cared = maintenance.run_all(false);
-  EXPECT_TRUE(cared) << cared.error();
+  const MaintenanceReport cared = maintenance.run_all(false);
+  EXPECT_TRUE(cared.failures.empty()) << print(cared);
   const auto differing = differences();
   ASSERT_GE(differing.size(), 2U);
   EXPECT_EQ(differing[1], "The table telemetry is being converted: copying.");

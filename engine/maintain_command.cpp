@@ -40,10 +40,11 @@ int run_once(PostgresOptions options, const MaintainArguments& arguments) {
         connected.error().message);
   Maintenance maintenance(database);
   if (const auto prepared = maintenance.prepare(); !prepared) return fail(prepared.error());
-  const auto report = maintenance.run_all(arguments.force);
-  if (!report) return fail(report.error());
-  std::cout << (arguments.json ? print_json(*report) : print(*report));
-  if (report->refused() == 0) return exit_ok;
+  const MaintenanceReport report = maintenance.run_all(arguments.force);
+  std::cout << (arguments.json ? print_json(report) : print(report));
+  if (!report.failures.empty())
+    return fail("Not all that was due could be done; the rest was: " + report.failures.front());
+  if (report.refused() == 0) return exit_ok;
   return fail(
       "Data whose time is up were kept, since nothing says that they are safe elsewhere. Let the archive or "
       "backup job run and write wellhead_archive_marker, or say --force.");
@@ -85,7 +86,8 @@ void add_maintain_command(CLI::App& app, const CommandChosen& chosen) {
                  "Drops also what no archive or backup marker covers; logged in wellhead_retention_log")
       ->needs(once);
   command->add_flag("--json", arguments->json, "Tells what was done as JSON")->needs(once);
-  command->footer("Exits 1 where data past their time were kept because no marker covers them.");
+  command->footer(
+      "Exits 1 where a step failed, and where data past their time were kept because no marker covers them.");
   command->callback([=] { chosen([=] { return maintain(*arguments); }); });
 }
 

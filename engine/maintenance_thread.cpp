@@ -71,7 +71,7 @@ void MaintenanceThread::run(const std::stop_token& stopping) {
     }
     tell_problem(done ? "" : done.error());
     const auto rest = std::chrono::duration_cast<seconds>((steady_clock::now() - begun) * rest_factor);
-    wait = done ? std::max(turn_interval, rest) : after_failure;
+    wait = std::max(done ? turn_interval : after_failure, rest);
   }
 }
 
@@ -80,27 +80,51 @@ std::expected<void, std::string> MaintenanceThread::turn() {
     if (const auto connected = database_.connect(); !connected)
       return std::unexpected("the database cannot be reached: " + describe(connected.error()));
     if (auto prepared = maintenance_.prepare(); !prepared) return prepared;
-    schedule_.reset();
+    // After a step that failed, all but that one are due when they were.
+    if (!step_failed_) schedule_.reset();
   }
   MaintenanceReport report;
-  return run_due(report);
+  const auto done = run_due(report);
+  step_failed_ = !done && database_.connected();
+  return done;
+}
+
+// What fails is due at the next turn, and keeps nothing else from being done.
+bool MaintenanceThread::succeeded(const Maintenance::Outcome& outcome,
+                                  std::initializer_list<std::string> tasks) {
+  if (outcome) return true;
+  for (const std::string& task : tasks) schedule_.again(task);
+  problems_ += (problems_.empty() ? "" : " ") + outcome.error();
+  return false;
+}
+
+bool MaintenanceThread::refresh_due(steady_clock::time_point now, MaintenanceReport& report) {
+  bool computed = true;
+  for (const AggregateFacts& aggregate : maintenance_.aggregates()) {
+    if (!database_.connected()) return false;
+    const std::string late_task = aggregate.view + " late";
+    const bool late = schedule_.due(late_task, aggregate.late_every, now);
+    if (!schedule_.due(aggregate.view, aggregate.every, now) && !late) continue;
+    const Maintenance::Outcome done = maintenance_.refresh(aggregate, late, report);
+    computed =
+        (late ? succeeded(done, {aggregate.view, late_task}) : succeeded(done, {aggregate.view})) && computed;
+  }
+  return computed;
 }
 
 std::expected<void, std::string> MaintenanceThread::run_due(MaintenanceReport& report) {
   const auto now = steady_clock::now();
-  Maintenance::Outcome outcome;
-  if (schedule_.due(partitions_task, partitions_every, now)) outcome = maintenance_.make_partitions(report);
-  for (const AggregateFacts& aggregate : maintenance_.aggregates()) {
-    if (!outcome) break;
-    const bool late = schedule_.due(aggregate.view + " late", aggregate.late_every, now);
-    if (schedule_.due(aggregate.view, aggregate.every, now) || late)
-      outcome = maintenance_.refresh(aggregate, late, report);
-  }
-  const bool retention = outcome && schedule_.due(retention_task, retention_every, now);
-  if (retention) outcome = maintenance_.drop_expired(false, report);
-  account(report, retention && outcome.has_value());
-  if (outcome && watch_ && schedule_.due(report_task, report_every, now)) read_report();
-  return outcome;
+  problems_.clear();
+  if (schedule_.due(partitions_task, partitions_every, now))
+    succeeded(maintenance_.make_partitions(report), {partitions_task});
+  // What is dropped cannot be computed any more.
+  const bool computed = refresh_due(now, report);
+  bool looked = computed && database_.connected() && schedule_.due(retention_task, retention_every, now);
+  if (looked) looked = succeeded(maintenance_.drop_expired(false, report), {retention_task});
+  account(report, looked);
+  if (database_.connected() && watch_ && schedule_.due(report_task, report_every, now)) read_report();
+  if (!problems_.empty()) return std::unexpected(problems_);
+  return {};
 }
 
 // A database that does not tell of itself is cared for all the same.
@@ -157,7 +181,8 @@ void MaintenanceThread::tell_problem(std::string problem) {
   if (problem_.empty())
     log::info("The database is cared for again");
   else
-    log::warning("Aggregates, partitions and retention wait; records do not", {{"problem", problem_}});
+    log::warning("Some of the care of the database failed and is tried again; records do not wait for it",
+                 {{"problem", problem_}});
 }
 
 }  // namespace wellhead

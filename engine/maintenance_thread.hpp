@@ -7,6 +7,8 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <expected>
+#include <initializer_list>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -46,9 +48,13 @@ class MaintenanceThread {
 
  private:
   void run(const std::stop_token& stopping);
-  // Does what is due. The error is a sentence, and the connection is then made anew.
+  // Does what is due. The error is a sentence for each step that failed, and the connection is then made
+  // anew.
   [[nodiscard]] std::expected<void, std::string> turn();
   [[nodiscard]] std::expected<void, std::string> run_due(MaintenanceReport& report);
+  // Whether every aggregate that was due is computed.
+  [[nodiscard]] bool refresh_due(std::chrono::steady_clock::time_point now, MaintenanceReport& report);
+  bool succeeded(const Maintenance::Outcome& outcome, std::initializer_list<std::string> tasks);
   void account(const MaintenanceReport& report, bool retention_looked);
   void read_report();
   void tell_problem(std::string problem);
@@ -59,6 +65,8 @@ class MaintenanceThread {
   MaintenanceStats stats_;
   const bool watch_;
   std::string report_problem_;  // told last
+  std::string problems_;        // of this turn
+  bool step_failed_ = false;    // in the last turn, on a connection that held
   std::string problem_;         // told last, empty if the last turn went well
   std::atomic<bool> interrupted_{false};
   std::jthread thread_;

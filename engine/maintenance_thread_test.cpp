@@ -79,6 +79,28 @@ TEST_F(MaintenanceThreadTest, ADatabaseWithoutTheTablesIsAFailureAndNothingElse)
   EXPECT_LT(steady_clock::now() - before, std::chrono::seconds(2)) << "it waited for its next turn";
 }
 
+TEST_F(MaintenanceThreadTest, ChunksThatCannotBeMadeKeepNothingElseFromBeingDone) {
+  database_->create_shipped_tables();
+  database_->execute(
+      "INSERT INTO telemetry (timestamp, device_id) VALUES (now() - interval '40 days', 'well-1')");
+  if (database_->edition() == "plain") {
+    database_->execute("SELECT wellhead_make_partitions('telemetry')");
+    database_->execute("ALTER FUNCTION wellhead_make_partitions RENAME TO gone");
+  } else {
+    database_->execute("ALTER FUNCTION wellhead_make_chunks RENAME TO gone");
+  }
+  if (database_->edition() != "community")
+    database_->execute(
+        "INSERT INTO wellhead_invalidation SELECT 'telemetry', timestamp, timestamp + interval '1 second' "
+        "FROM telemetry");
+  MaintenanceThread thread(options());
+  thread.start();
+  EXPECT_TRUE(soon([&] { return thread.stats().failures.value() == 1; }));
+  thread.stop();
+  EXPECT_EQ(thread.stats().chunks_refused.load(), 1U);
+  if (database_->edition() != "community") EXPECT_EQ(thread.stats().rows.value(), 3U);
+}
+
 TEST(Schedule, ATaskIsDueAtFirstAndThenOnceInItsTimeWithoutMakingUpForWhatWasMissed) {
   using std::chrono::seconds;
   Schedule schedule;
@@ -88,8 +110,13 @@ TEST(Schedule, ATaskIsDueAtFirstAndThenOnceInItsTimeWithoutMakingUpForWhatWasMis
   EXPECT_TRUE(schedule.due("b", seconds(10), start + seconds(9)));
   EXPECT_TRUE(schedule.due("a", seconds(10), start + seconds(35)));
   EXPECT_FALSE(schedule.due("a", seconds(10), start + seconds(44)));
+  EXPECT_TRUE(schedule.due("b", seconds(10), start + seconds(44)));
+  schedule.again("a");
+  EXPECT_TRUE(schedule.due("a", seconds(10), start + seconds(44)));
+  EXPECT_FALSE(schedule.due("b", seconds(10), start + seconds(44)));
   schedule.reset();
   EXPECT_TRUE(schedule.due("a", seconds(10), start + seconds(44)));
+  EXPECT_TRUE(schedule.due("b", seconds(10), start + seconds(44)));
 }
 
 }  // namespace

@@ -30,16 +30,19 @@ COMMENT ON COLUMN wellhead_conversion.dropped_columns IS 'those of them that go 
 -- Makes the chunk of a hypertable in which `at` lies and `ahead` after it, so that writers never make one: those that do
 -- lock the hypertable, and what its foreign keys point at. Returns what was made.
 --
--- A chunk is made by a row that goes again in the same transaction, so nobody ever sees it. It is a copy of one that is
--- there, since that keeps every constraint; an empty table gets no chunks, and neither does one with triggers, which would
--- tell of a row that never was. (The server's own create_chunk() is not in the Apache edition.)
+-- A chunk is made by a row that goes again in the same transaction, so no snapshot ever has it; only a logical decoder that
+-- publishes the chunks is told of its coming and going. It is a copy of one that is there, since that keeps every constraint;
+-- an empty table gets no chunks, and neither does one with triggers, which would tell of a row that never was. (The server's
+-- own create_chunk() is not in the Apache edition.)
 CREATE FUNCTION wellhead_make_chunks(of_table text, at timestamptz DEFAULT now(), ahead integer DEFAULT 2)
 RETURNS TABLE (chunk text, range_from timestamptz, range_until timestamptz) LANGUAGE plpgsql AS $$
 DECLARE
   facts wellhead_lifecycle;
   moment timestamptz;
   columns text;
+  placed_in regclass;
   placed tid;
+  rows_gone bigint;
 BEGIN
   PERFORM wellhead_maintenance_lock();
   SELECT * INTO STRICT facts FROM wellhead_lifecycle l WHERE l.table_name = of_table;
@@ -49,18 +52,32 @@ BEGIN
                 AND t.tgname NOT LIKE 'ts\_%') THEN
     RETURN;
   END IF;
+  -- The writers' own lock for those that may make a chunk, before any table is touched: a flush that makes one locks the same
+  -- tables in another order.
+  PERFORM pg_advisory_xact_lock(2003135596, 1) FROM (
+    SELECT FROM generate_series(0, ahead) AS n WHERE NOT EXISTS (
+      SELECT FROM wellhead_chunks(of_table) c
+      WHERE c.range_from <= at + n * facts.chunk_interval AND c.range_until > at + n * facts.chunk_interval) LIMIT 1) AS missing;
+  IF NOT FOUND THEN
+    RETURN;
+  END IF;
   SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) INTO columns FROM pg_attribute a
     WHERE a.attrelid = to_regclass(quote_ident(of_table)) AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
       AND a.attname <> facts.time_column;
   FOR moment IN SELECT at + n * facts.chunk_interval FROM generate_series(0, ahead) AS n LOOP
     CONTINUE WHEN EXISTS (SELECT FROM wellhead_chunks(of_table) c WHERE c.range_from <= moment AND c.range_until > moment);
     placed := NULL;
-    EXECUTE format('INSERT INTO %1$I (%2$I, %3$s) OVERRIDING SYSTEM VALUE SELECT $1, %3$s FROM %1$I LIMIT 1 RETURNING ctid',
-                   of_table, facts.time_column, columns) INTO placed USING moment;
+    EXECUTE format('INSERT INTO %1$I (%2$I, %3$s) OVERRIDING SYSTEM VALUE SELECT $1, %3$s FROM %1$I LIMIT 1 '
+                   'RETURNING tableoid, ctid', of_table, facts.time_column, columns) INTO placed_in, placed USING moment;
     EXIT WHEN placed IS NULL;
-    SELECT c.* INTO STRICT chunk, range_from, range_until FROM wellhead_chunks(of_table) c
-      WHERE c.range_from <= moment AND c.range_until > moment;
-    EXECUTE format('DELETE FROM %s WHERE ctid = $1 AND %I = $2', chunk, facts.time_column) USING placed, moment;
+    -- By its place and nothing else: the column may hold less of the time than was asked for, and lie in the next chunk then.
+    EXECUTE format('DELETE FROM %s WHERE ctid = $1', placed_in) USING placed;
+    GET DIAGNOSTICS rows_gone = ROW_COUNT;
+    IF rows_gone <> 1 THEN
+      RAISE EXCEPTION 'the row that made a chunk of % is not at % of % any more', of_table, placed, placed_in
+        USING HINT = 'Nothing was changed, and writers make their chunks themselves.';
+    END IF;
+    SELECT c.* INTO STRICT chunk, range_from, range_until FROM wellhead_chunks(of_table) c WHERE c.chunk::regclass = placed_in;
     RETURN NEXT;
   END LOOP;
 END

@@ -43,24 +43,35 @@ std::uint64_t stretch_of(std::size_t stream, std::int64_t time_us) noexcept {
 
 }  // namespace
 
+void ChunkGuard::look_at(const Flush& flush, std::size_t stream) {
+  std::uint64_t last = ~std::uint64_t{0};  // no stretch: streams have 16 bits, and this one is never reached
+  for (const SortedRow& row : flush.rows(stream)) {
+    const std::uint64_t stretch = stretch_of(stream, row.time_us);
+    if (stretch == last) continue;
+    last = stretch;
+    if (!known_.contains(stretch)) fresh_.push_back(stretch);
+  }
+}
+
 bool ChunkGuard::knows(const Flush& flush) {
   fresh_.clear();
-  for (std::size_t stream = 0; stream < flush.stream_count(); ++stream) {
-    std::uint64_t last =
-        ~std::uint64_t{0};  // no stretch: streams have 16 bits, and this one is never reached
-    for (const SortedRow& row : flush.rows(stream)) {
-      const std::uint64_t stretch = stretch_of(stream, row.time_us);
-      if (stretch == last) continue;
-      last = stretch;
-      if (!known_.contains(stretch)) fresh_.push_back(stretch);
-    }
-  }
+  for (std::size_t stream = 0; stream < flush.stream_count(); ++stream) look_at(flush, stream);
   return fresh_.empty();
+}
+
+bool ChunkGuard::knows(const Flush& flush, std::span<const std::size_t> streams) {
+  fresh_.clear();
+  for (const std::size_t stream : streams) look_at(flush, stream);
+  return fresh_.empty();
+}
+
+std::string ChunkGuard::unconditional_lock_statement() {
+  return std::string(lock) + "; ";
 }
 
 std::string ChunkGuard::lock_statement(std::span<const SchemaPointer> streams) const {
   if (fresh_.empty()) return "";
-  if (fresh_.size() > looked_for_max) return std::string(lock) + "; ";
+  if (fresh_.size() > looked_for_max) return unconditional_lock_statement();
   std::string values;
   for (const std::uint64_t stretch : fresh_) {
     const std::int64_t low = number_of(stretch) * stretch_us + epoch_us;

@@ -26,6 +26,8 @@ class ChunkGuard {
  public:
   // Whether every row lies in a stretch known from an earlier flush.
   [[nodiscard]] bool knows(const Flush& flush);
+  // Likewise, of the rows of these streams only.
+  [[nodiscard]] bool knows(const Flush& flush, std::span<const std::size_t> streams);
   // A statement that takes the lock, to the end of the transaction, where a row of the flush last asked about
   // may create a chunk; with a semicolon, and empty where every row's stretch is known. REQUIRES a server
   // with TimescaleDB; without it no writer creates anything.
@@ -33,8 +35,12 @@ class ChunkGuard {
   // The flush last asked about has committed.
   void remember();
   void forget() noexcept { known_.clear(); }
+  // Takes the lock without looking: where a chunk's being there does not make the flush harmless.
+  [[nodiscard]] static std::string unconditional_lock_statement();
 
  private:
+  void look_at(const Flush& flush, std::size_t stream);
+
   std::unordered_set<std::uint64_t> known_;
   std::vector<std::uint64_t> fresh_;
 };

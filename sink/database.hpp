@@ -44,6 +44,9 @@ struct DatabaseNotice {
   std::string severity;
   std::string sqlstate;
   std::string message;
+  // Of the statements that were sent last: how many COPYs had ended before. What a COPY says is so told from
+  // what the one before it in the same message says.
+  std::size_t copies_ended = 0;
 };
 
 class Database {

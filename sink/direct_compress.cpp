@@ -25,6 +25,10 @@ constexpr std::string_view tables_question =
     "WHERE NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND (i.indisunique OR "
     "i.indisexclusion)) "
     "AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname <> 'ts_insert_blocker') "
+    // Before 2.23 a trigger of theirs stands in the way, in 2.23 they do themselves.
+    "AND ((SELECT (regexp_match(extversion, '^(\\d+)\\.(\\d+)'))::int[] >= '{2,24}' FROM pg_extension WHERE "
+    "extname = 'timescaledb') OR NOT EXISTS (SELECT FROM timescaledb_information.continuous_aggregates a "
+    "WHERE a.hypertable_schema = n.nspname AND a.hypertable_name = c.relname)) "
     "ORDER BY stream.number";
 
 bool contains(const std::vector<std::size_t>& streams, std::size_t stream) noexcept {

@@ -1,5 +1,5 @@
 // Which rows go into their table compressed at once, by TimescaleDB's direct compress (Community edition from
-// 2.21): chosen for each flush and each table.
+// 2.21, and from 2.24 of tables with continuous aggregates): chosen for each flush and each table.
 //
 // A compressed batch holds rows of one device. Of a flush with many rows per device COPY makes full batches,
 // faster than it fills rows and index, in a fraction of the space; of few it makes tiny batches, which cost
@@ -7,7 +7,10 @@
 // compresses them, and what was gathered for long, or comes back from the journal, is compressed on the way.
 //
 // The choice is a setting of the flush's own transaction around that table's COPY: whatever becomes of the
-// flush, nothing of it stays. A flush that is salvaged goes without, row by row.
+// flush, nothing of it stays. A flush that is salvaged goes without, row by row. From 2.29 a table can have a
+// switch of its own (tsdb.direct_compress), which the server puts above the setting, so that nobody can take
+// it off here: every flush of such a table is compressed, and what is salvaged too, in small batches, as
+// correct and slower.
 //
 // Rows go sorted, but the promise that TimescaleDB calls client_sorted is not made: it is about the whole
 // chunk, and measured slower where it holds (docs/performance.md).
@@ -53,8 +56,9 @@ inline constexpr std::string_view direct_compress_offered =
     "to_regclass('timescaledb_information.hypertables') IS NOT NULL";
 
 // Of `streams`, the numbers of those whose tables can take it: hypertables with a columnstore, without what
-// makes the server skip it (unique index, exclusion constraint, trigger). Takes the session's setting away
-// from the server's configuration. REQUIRES a server that offers it, see CatalogReport.
+// makes the server skip it (unique index, exclusion constraint, trigger, before 2.24 continuous aggregates).
+// Takes the session's setting away from the server's configuration. REQUIRES a server that offers it, see
+// CatalogReport.
 [[nodiscard]] DatabaseResult<std::vector<std::size_t>> find_compressible_streams(
     Database& database, std::span<const SchemaPointer> streams);
 
@@ -70,6 +74,7 @@ class DirectCompress {
   void choose(const Flush& flush, std::span<Batch* const> batches);
   [[nodiscard]] bool any() const noexcept { return !chosen_.empty(); }
   [[nodiscard]] bool chosen(std::size_t stream) const noexcept;
+  [[nodiscard]] std::span<const std::size_t> chosen() const noexcept { return chosen_; }
   // Statements around the stream's COPY; empty where it is not chosen.
   [[nodiscard]] std::string_view before_copy(std::size_t stream) const noexcept;
   [[nodiscard]] std::string_view after_copy(std::size_t stream) const noexcept;

@@ -54,6 +54,9 @@ class Writer {
   }
 
   ShardStats stats;
+  [[nodiscard]] const std::string& problem() const noexcept {
+    return problem_;
+  }  // of the last try that failed
 
  private:
   void prepare() {
@@ -255,6 +258,80 @@ TEST_F(DirectCompressDatabaseTest, shards_that_meet_in_new_chunks_all_get_throug
   EXPECT_EQ(count("telemetry"), std::to_string(shards * 3 * days * 60));
   EXPECT_EQ(count("(SELECT DISTINCT device_id, timestamp FROM telemetry) AS d"),
             std::to_string(shards * 3 * days * 60));
+}
+
+// Another session holds what a flush takes that may make a chunk.
+class LockHolder {
+ public:
+  explicit LockHolder(const std::string& connection)
+      : database_(PostgresOptions{.connection = connection}, "wellhead test lock") {
+    EXPECT_TRUE(database_.connect());
+    EXPECT_TRUE(database_.run("BEGIN; SELECT pg_advisory_xact_lock(2003135596, 1)"));
+  }
+  void release() { EXPECT_TRUE(database_.run("COMMIT")); }
+  // Whether somebody comes to wait for it soon, or `done` first.
+  bool waited_for(TestDatabase& database, const std::future<void>& done) {
+    for (int looks = 0; looks < 1'000; ++looks) {
+      if (database.value(
+              "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND classid = "
+              "2003135596 AND database = (SELECT oid FROM pg_database WHERE datname = "
+              "current_database())") != "0")
+        return true;
+      if (done.wait_for(std::chrono::milliseconds(5)) == std::future_status::ready) return false;
+    }
+    return false;
+  }
+
+ private:
+  PgDatabase database_;
+};
+
+TEST_F(DirectCompressDatabaseTest, the_first_to_compress_into_a_chunk_that_was_made_ahead_waits_its_turn) {
+  writer().commit(*readings(2, 10));
+  ASSERT_EQ(value("SELECT count(*) FROM wellhead_make_chunks('telemetry', '2026-01-02 00:00:00Z', 1)"), "2");
+  Writer to = writer();
+  to.commit(*readings(40, 2, 1));  // as rows: its day is known from here on
+  LockHolder holder(database_->connection());
+  // Rows find their chunk and wait for nobody.
+  Writer other = writer({}, 1);
+  other.commit(*readings(40, 2, 2));
+  EXPECT_EQ(other.problem(), "");
+  auto batch = readings(1, 100, 1);
+  const auto committing = std::async(std::launch::async, [&] { to.commit(*batch); });
+  EXPECT_TRUE(holder.waited_for(*database_, committing));
+  holder.release();
+  committing.wait();
+  EXPECT_EQ(to.stats.rows_compressed.value(), 100U);
+  EXPECT_EQ(to.problem(), "");
+  EXPECT_EQ(count("telemetry"), "280");
+}
+
+TEST_F(DirectCompressDatabaseTest,
+       shards_that_first_compress_into_chunks_made_ahead_all_get_through_at_once) {
+  constexpr int shards = 4;
+  constexpr int days = 4;
+  writer().commit(*readings(1, 10));
+  ASSERT_EQ(value("SELECT count(*) FROM wellhead_make_chunks('telemetry', '2026-01-02 00:00:00Z', 3)"), "4");
+  std::barrier together(shards);
+  std::vector<std::future<std::string>> done;
+  for (std::uint32_t shard = 0; shard < shards; ++shard)
+    done.push_back(std::async(std::launch::async, [&, shard] {
+      Writer to = writer({}, shard);
+      auto batch = test::make_batch(16U << 20);
+      for (int row = 0; row < days * 100; ++row)
+        test::add_telemetry(
+            *batch, "well-" + std::to_string(shard),
+            base_time_us + (1 + (row + static_cast<int>(shard)) % days) * day_us + row * second_us, 1);
+      together.arrive_and_wait();
+      to.commit(*batch);
+      return to.problem();
+    }));
+  for (auto& one : done) EXPECT_EQ(one.get(), "");
+  EXPECT_EQ(count("telemetry"), std::to_string(10 + shards * days * 100));
+  EXPECT_EQ(
+      value("SELECT count(*) FROM timescaledb_information.chunks WHERE hypertable_name = 'telemetry' AND "
+            "is_compressed"),
+      std::to_string(days));
 }
 
 }  // namespace

@@ -168,7 +168,7 @@ TEST(DirectCompressCommitTest, a_flush_with_a_refused_row_is_salvaged_as_rows) {
 TEST(DirectCompressCommitTest, a_server_that_skips_it_is_counted_and_not_asked_again_on_this_connection) {
   Node node;
   node.prepare();
-  node.server->skips_compression = true;
+  node.server->skips_compression = node.server->compressible;
   node.commit(*telemetry_of(2, 100));
   node.commit(*telemetry_of(2, 100));
   EXPECT_EQ(node.server->compressed_copies.size(), 1U);
@@ -176,11 +176,80 @@ TEST(DirectCompressCommitTest, a_server_that_skips_it_is_counted_and_not_asked_a
   EXPECT_EQ(node.stats.rows_compressed.value(), 0U);
   EXPECT_EQ(node.stored(), 400U);
 
-  node.server->skips_compression = false;
+  node.server->skips_compression = {};
   node.server->disconnect();
   node.prepare();
   node.commit(*telemetry_of(2, 100));
   EXPECT_EQ(node.stats.rows_compressed.value(), 200U);
+}
+
+TEST(DirectCompressCommitTest, the_table_that_is_skipped_is_the_one_that_is_not_asked_for_again) {
+  Node node;
+  const std::string telemetry = node.schemas[test::telemetry_stream]->quoted_table();
+  const std::string esp = node.schemas[test::esp_stream]->quoted_table();
+  node.server->compressible = {telemetry, esp};
+  node.server->skips_compression = {esp};
+  node.prepare();
+  const auto both = [] {
+    auto batch = telemetry_of(1, 60);
+    for (int row = 0; row < 70; ++row) test::add_esp(*batch, row, "well-0", test::base_time_us + row);
+    return batch;
+  };
+  node.commit(*both());
+  EXPECT_EQ(node.server->compressed_copies, (std::vector<std::string>{telemetry, esp}));
+  EXPECT_EQ(node.stats.rows_compressed.value(), 60U);
+  node.commit(*both());
+  EXPECT_EQ(node.server->compressed_copies, (std::vector<std::string>{telemetry, esp, telemetry}));
+  EXPECT_EQ(node.stats.direct_compress_skipped.value(), 1U);
+  EXPECT_EQ(node.stats.rows_compressed.value(), 120U);
+
+  // The first of a flush is one of those that a restarted connection looks at again.
+  node.server->skips_compression = {telemetry};
+  node.server->disconnect();
+  node.prepare();
+  node.commit(*both());
+  node.commit(*both());
+  EXPECT_EQ(node.server->compressed_copies,
+            (std::vector<std::string>{telemetry, esp, telemetry, telemetry, esp, esp}));
+}
+
+TEST(DirectCompressCommitTest,
+     the_first_to_compress_into_a_stretch_takes_the_lock_whether_its_chunk_is_there_or_not) {
+  Node node;
+  node.server->compressible.push_back(node.schemas[test::esp_stream]->quoted_table());
+  node.prepare();
+  const std::string unconditional = "SELECT pg_advisory_xact_lock(2003135596, 1)";
+  std::vector<std::string>& locks = node.server->chunk_locks;
+  // As rows, the flush only looks for the chunk.
+  node.commit(*telemetry_of(50, 1));
+  ASSERT_EQ(locks.size(), 1U);
+  EXPECT_TRUE(locks[0].starts_with(unconditional + " WHERE EXISTS (")) << locks[0];
+  // The stretch is known, but nobody here has compressed into it yet.
+  node.commit(*telemetry_of(1, 50));
+  ASSERT_EQ(locks.size(), 2U);
+  EXPECT_EQ(locks[1], unconditional);
+  node.commit(*telemetry_of(1, 50));
+  node.commit(*telemetry_of(50, 1));
+  EXPECT_EQ(locks.size(), 2U);
+
+  // Rows of another table were beside compressed ones: its own chunks were not compressed by that.
+  auto beside = telemetry_of(1, 50);
+  test::add_esp(*beside, 1, "well-0", test::base_time_us);
+  node.commit(*beside);
+  ASSERT_EQ(locks.size(), 3U);
+  EXPECT_NE(locks[2], unconditional);
+  auto esp = test::make_batch(4U << 20);
+  for (int row = 0; row < 60; ++row) test::add_esp(*esp, row, "well-0", test::base_time_us + row);
+  node.commit(*esp);
+  ASSERT_EQ(locks.size(), 4U);
+  EXPECT_EQ(locks[3], unconditional);
+
+  // Another connection has compressed nothing yet.
+  node.server->disconnect();
+  node.prepare();
+  node.commit(*telemetry_of(1, 50));
+  ASSERT_EQ(locks.size(), 5U);
+  EXPECT_EQ(locks[4], unconditional);
 }
 
 }  // namespace

@@ -101,11 +101,13 @@ PgDatabase::PgDatabase(PostgresOptions options, std::string application_name)
     : options_(std::move(options)), application_name_(std::move(application_name)) {}
 
 void PgDatabase::receive_notice(void* self, const PGresult* notice) {
-  const auto& handler = static_cast<PgDatabase*>(self)->notice_handler_;
+  const auto& database = *static_cast<PgDatabase*>(self);
+  const auto& handler = database.notice_handler_;
   if (!handler) return;
   std::string message = diagnostic(notice, PG_DIAG_MESSAGE_PRIMARY);
   if (message.empty()) message = one_line(PQresultErrorMessage(notice));
-  handler({diagnostic(notice, PG_DIAG_SEVERITY_NONLOCALIZED), diagnostic(notice, PG_DIAG_SQLSTATE), message});
+  handler({diagnostic(notice, PG_DIAG_SEVERITY_NONLOCALIZED), diagnostic(notice, PG_DIAG_SQLSTATE), message,
+           database.copies_ended_});
 }
 
 bool PgDatabase::connected() const noexcept {
@@ -282,6 +284,8 @@ DatabaseResult<DatabaseStep> PgDatabase::advance(DatabaseRows* rows) {
         step.command_tag = PQcmdStatus(got);
         const bool copied = step.command_tag.starts_with("COPY");
         if (copied) step.rows_copied = rows_of(got);
+        // libpq gives a result away before it reads a notice of the next statement's COPY.
+        if (copied) ++copies_ended_;
         if (!copied && PQcmdTuples(got)[0] != '\0') step.rows_updated = rows_of(got);
         break;
       }
@@ -300,6 +304,7 @@ DatabaseResult<DatabaseStep> PgDatabase::advance(DatabaseRows* rows) {
 DatabaseResult<void> PgDatabase::send(std::string_view statements) {
   if (!connected()) return std::unexpected(lost("there is no connection to the database"));
   statement_deadline_ = steady_clock::now() + options_.statement_timeout;
+  copies_ended_ = 0;
   if (PQsendQuery(connection_.get(), std::string(statements).c_str()) == 0)
     return std::unexpected(lost_by_server());
   return {};

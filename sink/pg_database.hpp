@@ -61,6 +61,7 @@ class PgDatabase final : public Database {
   std::function<void(const DatabaseNotice&)> notice_handler_;
   std::unique_ptr<PGconn, decltype(&PQfinish)> connection_{nullptr, PQfinish};
   Deadline statement_deadline_{};
+  std::size_t copies_ended_ = 0;  // of the statements sent last
 };
 
 // The text of libpq's connection error in the verbose form, taken apart: the last server's SQLSTATE, where

@@ -10,8 +10,6 @@
 namespace wellhead {
 namespace {
 
-// One lock for all nodes of a database: "well" as a number, and what it is for.
-
 // How long a new connection waits for the end of an old one's transaction before it says so and tries again.
 constexpr std::string_view resume_lock_timeout = "10s";
 
@@ -70,17 +68,20 @@ PostgresCommitter::PostgresCommitter(std::unique_ptr<Database> database, Committ
   database_->on_notice([this](const DatabaseNotice& notice) { take_notice(notice); });
 }
 
-// A table that was found fit and is not: somebody has changed it since. The next connection looks again.
+// A table that was found fit and is not: somebody has changed it since. The next connection looks again. What
+// a table's own switch has the server try, nobody here has asked for.
 void PostgresCommitter::take_notice(const DatabaseNotice& notice) {
   if (stats_ != nullptr) stats_->server_warnings.add();
   notices_.add(notice);
-  if (!DirectCompress::says_skipped(notice)) return;
+  if (!DirectCompress::says_skipped(notice) || notice.copies_ended >= copied_streams_.size()) return;
+  const std::size_t stream = copied_streams_[notice.copies_ended];
+  if (!direct_compress_.chosen(stream)) return;
   if (stats_ != nullptr) stats_->direct_compress_skipped.add();
   log::warning(
       "the database was asked to compress rows on their way in and stores them as rows; nothing is lost, its "
       "policy compresses them later, and this connection does not ask again",
-      {{"shard", shard_}, {"table", streams_[bad_stream_]->config().table}, {"notice", notice.message}});
-  direct_compress_.skipped(bad_stream_);
+      {{"shard", shard_}, {"table", streams_[stream]->config().table}, {"notice", notice.message}});
+  direct_compress_.skipped(stream);
 }
 
 void PostgresCommitter::attach(ShardStats& stats) {
@@ -181,10 +182,17 @@ PostgresCommitter::Step PostgresCommitter::read_progress(std::span<LaneProgress>
       Failure{kind, kind == ErrorKind::operator_needed ? explain_blocked(error) : explain(error)});
 }
 
+// Where chunks are made ahead of time, the one that is to be compressed is there, and whoever compresses
+// first into it still locks it as if it were new: so there is nothing to look for then.
+std::string PostgresCommitter::chunk_lock() const {
+  if (!compressed_chunks_known_) return ChunkGuard::unconditional_lock_statement();
+  return chunks_known_ ? "" : chunk_guard_.lock_statement(streams_);
+}
+
 std::string PostgresCommitter::begin(const FlushOrder& order) const {
   std::string statements = "BEGIN ISOLATION LEVEL READ COMMITTED; ";
   if (asynchronous_ && order.durable) statements += synchronous;
-  if (!chunks_known_ && has_chunks_) statements += chunk_guard_.lock_statement(streams_);
+  if (has_chunks_) statements += chunk_lock();
   if (!invalidations_.statement().empty()) statements += invalidations_.statement() + "; ";
   return statements;
 }
@@ -247,15 +255,16 @@ DatabaseResult<void> PostgresCommitter::commit_fast(const FlushOrder& order) {
   auto opened = opening_with_baselines(order);
   if (!opened) return std::unexpected(opened.error());
   std::string statements = std::move(*opened);
-  std::size_t copies_left = 0;
+  copied_streams_.clear();
   for (std::size_t stream = 0; stream < streams_.size(); ++stream) {
     if (flush_.rows(stream).empty()) continue;
     statements += "; ";
     statements += direct_compress_.before_copy(stream);
     statements += streams_[stream]->copy_statement();
     statements += direct_compress_.after_copy(stream);
-    ++copies_left;
+    copied_streams_.push_back(stream);
   }
+  std::size_t copies_left = copied_streams_.size();
   auto step = database_->run(statements + "; COMMIT");
   if (step)
     if (auto taken = take_progress(*step, order); !taken) return taken;
@@ -278,6 +287,7 @@ DatabaseResult<void> PostgresCommitter::commit_fast(const FlushOrder& order) {
 DatabaseResult<void> PostgresCommitter::commit_salvaging(const FlushOrder& order) {
   refusals_.clear();
   direct_compress_.withdraw();
+  copied_streams_.clear();
   auto step = database_->run(opening(order) + "; " + std::string(Salvage::preparation));
   if (!step) return std::unexpected(step.error());
   if (auto taken = take_progress(*step, order); !taken) return taken;
@@ -349,7 +359,7 @@ FlushReport PostgresCommitter::commit(const FlushOrder& order, const std::atomic
   flush_.assign(order.batches);
   direct_compress_.choose(flush_, order.batches);
   chunks_known_ = chunk_guard_.knows(flush_);
-  if (direct_compress_.any()) chunks_known_ = compressed_chunk_guard_.knows(flush_) && chunks_known_;
+  compressed_chunks_known_ = compressed_chunk_guard_.knows(flush_, direct_compress_.chosen());
   invalidations_.look_at(flush_);
   bytes_ = 0;
   committing_ = false;

@@ -90,6 +90,7 @@ class PostgresCommitter final : public Committer {
   [[nodiscard]] DatabaseResult<void> look_at_tables(const CatalogReport& catalog);
   [[nodiscard]] Step read_progress(std::span<LaneProgress> lanes);
 
+  [[nodiscard]] std::string chunk_lock() const;
   [[nodiscard]] std::string begin(const FlushOrder& order) const;
   [[nodiscard]] std::string opening(const FlushOrder& order) const;
   [[nodiscard]] DatabaseResult<std::string> opening_with_baselines(const FlushOrder& order);
@@ -128,12 +129,16 @@ class PostgresCommitter final : public Committer {
   // The first compressed rows make a chunk a compressed one, for which it is locked as if it were new.
   ChunkGuard compressed_chunk_guard_;
   bool chunks_known_ = false;
+  bool compressed_chunks_known_ =
+      true;                  // no row goes compressed where this connection has not compressed yet
   bool has_chunks_ = false;  // the server has TimescaleDB
   InvalidationLog invalidations_;
   std::vector<Refusal> refusals_;
   std::uint64_t bytes_ = 0;
   bool committing_ = false;      // the COMMIT may happen without this side hearing of it
   bool foreign_writer_ = false;  // the progress is not where this node left it
+  // Of the flush's transaction: the streams of its COPYs, in their order.
+  std::vector<std::size_t> copied_streams_;
   // The one that is being sent; after a failure, where the fast way failed for its data.
   std::size_t bad_stream_ = 0;
   std::optional<std::uint64_t> bad_line_;

@@ -336,8 +336,14 @@ DatabaseResult<void> SimulatedServer::connect() {
 DatabaseResult<DatabaseStep> SimulatedServer::run(std::string_view statements) {
   return call<DatabaseStep>([&] {
     statements_left_ = split(statements);
+    copies_ended_ = 0;
     return go_on();
   });
+}
+
+bool SimulatedServer::skips_compression_of(const std::string& copy) const {
+  return std::ranges::any_of(
+      skips_compression, [&](const std::string& table) { return copy.starts_with("COPY " + table + ' '); });
 }
 
 DatabaseResult<DatabaseStep> SimulatedServer::go_on() {
@@ -347,6 +353,11 @@ DatabaseResult<DatabaseStep> SimulatedServer::go_on() {
     statements_left_.erase(statements_left_.begin());
     if (text.starts_with("COPY ")) {
       WELLHEAD_ASSERT(in_transaction_ && !failed_);
+      // Told when the COPY begins, which is heard while the one before it ends.
+      if (compressing_ && skips_compression_of(text) && notice_handler_)
+        notice_handler_({"WARNING", "01000",
+                         "disabling direct compress because the destination table has triggers",
+                         copies_ended_});
       copy_table_ = text.substr(5, text.find(' ', 5) - 5);
       copy_bytes_.clear();
       step_.copying = true;
@@ -396,6 +407,7 @@ DatabaseResult<void> SimulatedServer::statement(const std::string& text) {
     synchronous_here_ = true;
   } else {
     WELLHEAD_ASSERT(is("SELECT pg_advisory") || is("SET ") || is("RELEASE "));
+    if (is("SELECT pg_advisory")) chunk_locks.push_back(text);
   }
   return {};
 }
@@ -410,9 +422,6 @@ DatabaseResult<void> SimulatedServer::copy_data(std::span<const std::byte> bytes
 DatabaseResult<void> SimulatedServer::finish_copy() {
   ++copies;
   if (compressing_) compressed_copies.push_back(copy_table_);
-  if (compressing_ && skips_compression && notice_handler_)
-    notice_handler_(
-        {"WARNING", "01000", "disabling direct compress because the destination table has triggers"});
   std::vector<std::string> rows = tuples_of(copy_bytes_);
   for (std::size_t row = 0; row < rows.size() && refuses; ++row) {
     if (!refuses(copy_table_, rows[row])) continue;
@@ -430,6 +439,7 @@ DatabaseResult<void> SimulatedServer::finish_copy() {
 DatabaseResult<DatabaseStep> SimulatedServer::copy_end() {
   return call<DatabaseStep>([this]() -> DatabaseResult<DatabaseStep> {
     if (auto done = finish_copy(); !done) return std::unexpected(fail(done.error()));
+    ++copies_ended_;
     return go_on();
   });
 }

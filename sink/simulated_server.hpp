@@ -116,7 +116,8 @@ class SimulatedServer final : public Database {
   std::vector<std::string> aggregated = {};         // tables with aggregates that the node keeps
   std::vector<std::string> compressible = {};       // quoted tables whose rows COPY may compress
   std::vector<std::string> compressed_copies = {};  // tables of COPYs that were to compress
-  bool skips_compression = false;                   // and warns of it
+  std::vector<std::string> skips_compression = {};  // quoted tables of which it does not, and warns of it
+  std::vector<std::string> chunk_locks = {};        // statements
   int baseline_lookups = 0;
   int baseline_saves = 0;  // statements
   int calls = 0;
@@ -147,6 +148,7 @@ class SimulatedServer final : public Database {
   DatabaseResult<DatabaseStep> go_on();
   DatabaseResult<void> statement(const std::string& text);
   DatabaseResult<void> finish_copy();
+  [[nodiscard]] bool skips_compression_of(const std::string& copy) const;
   [[nodiscard]] DatabaseRows compressible_streams(std::string_view query) const;
   [[nodiscard]] DatabaseRows columns_of(std::string_view query) const;
   [[nodiscard]] DatabaseError broken();
@@ -180,6 +182,7 @@ class SimulatedServer final : public Database {
   std::vector<std::string> statements_left_;
   std::string copy_table_;
   std::string copy_bytes_;
+  std::size_t copies_ended_ = 0;  // of the statements run last
   DatabaseStep step_;
   DatabaseRows selected_;
 };
