@@ -333,11 +333,12 @@ std::string copy_batch(const ConversionTable& table, const std::vector<std::stri
 std::string take_noted(const ConversionTable& table, std::uint64_t most) {
   return fmt::format(
       "CREATE TEMP TABLE wellhead_taken ON COMMIT DROP AS WITH taken AS (DELETE FROM {0} WHERE ctid = ANY "
-      "(ARRAY(SELECT "
-      "ctid FROM {0} LIMIT {1})) RETURNING *) SELECT DISTINCT * FROM taken; ANALYZE wellhead_taken; SELECT "
-      "count(*), "
+      "(ARRAY(SELECT ctid FROM {0} LIMIT {1})) RETURNING *) SELECT {4}, count(*) AS wellhead_notes FROM "
+      "taken "
+      "GROUP BY {4}; ANALYZE wellhead_taken; SELECT coalesce(sum(wellhead_notes), 0), "
       "count(*) FILTER (WHERE {2} IS NULL), min({3}), max({3}) FROM wellhead_taken",
-      noted_table(table), most, sql_identifier(table.key.front()), sql_identifier(table.time_column));
+      noted_table(table), most, sql_identifier(table.key.front()), sql_identifier(table.time_column),
+      list_of(table.locator()));
 }
 
 std::string take_differing(const ConversionTable& table, const std::vector<std::string>& days) {

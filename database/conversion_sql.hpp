@@ -37,7 +37,8 @@ enum class Direction : std::uint8_t { forward, back };
 [[nodiscard]] std::string copy_batch(const ConversionTable& table, const std::vector<std::string>& position,
                                      const std::vector<std::string>& until);
 
-// Takes noted locators, at most so many, into the temporary table wellhead_taken.
+// Takes notes, at most so many, into the temporary table wellhead_taken, each locator once. Answers with how
+// many notes it took, locators without a key (a TRUNCATE leaves one), the first time and the last.
 [[nodiscard]] std::string take_noted(const ConversionTable& table, std::uint64_t most);
 // The same for what differs between the two tables on these days.
 [[nodiscard]] std::string take_differing(const ConversionTable& table, const std::vector<std::string>& days);

@@ -152,6 +152,52 @@ TEST_P(ConvertFaultsTest, RowsWrittenSinceTheNamesChangedGoBackOrTheOperatorIsAs
   EXPECT_EQ(value("SELECT count(*) FROM telemetry WHERE device_id = 'twice'"), "0");
 }
 
+TEST_P(ConvertFaultsTest, ManyChangesOfOneRowDoNotHideThoseOfAnotherWhenTheNamesChange) {
+  options_.batch_notes = 100;
+  Runner made = runner("telemetry");
+  Conversion conversion = prepared(made);
+  ASSERT_TRUE(conversion.begin(rows));
+  ASSERT_TRUE(conversion.copy());
+  ASSERT_TRUE(conversion.make_indexes());
+  for (int time = 0; time < 3; ++time) execute("UPDATE telemetry SET note = 'same' WHERE id <= 40");
+  execute("UPDATE telemetry SET note = 'last' WHERE id = 500");
+  ASSERT_TRUE(conversion.swap());
+  EXPECT_EQ(value("SELECT note FROM telemetry WHERE id = 500"), "last");
+  EXPECT_EQ(value("SELECT count(*) FROM telemetry WHERE note = 'same'"), "40");
+}
+
+TEST_P(ConvertFaultsTest, WhatIsWrittenWhileItIsTakenBackIsBroughtBackHoweverMuchItIs) {
+  options_.batch_notes = 50;
+  ASSERT_TRUE(runner("telemetry").converter->run());
+  execute("UPDATE telemetry SET note = 'since' WHERE id = 5");
+  when_told("Bringing back", "UPDATE telemetry SET note = 'meanwhile' WHERE id BETWEEN 1001 AND 3000");
+  const auto back = runner("telemetry").converter->roll_back(false);
+  ASSERT_TRUE(back) << back.error();
+  EXPECT_EQ(value("SELECT count(*) FILTER (WHERE note = 'meanwhile') || ' ' || count(*) FILTER (WHERE note = "
+                  "'since') FROM telemetry"),
+            "2000 1");
+  expect_copied_rows("telemetry");
+}
+
+TEST_P(ConvertFaultsTest, ATruncationWhileItIsTakenBackIsToldAndNothingIsNotedOn) {
+  ASSERT_TRUE(runner("telemetry").converter->run());
+  execute("UPDATE telemetry SET note = 'since' WHERE id = 5");
+  when_told("Bringing back",
+            "INSERT INTO telemetry (\"timestamp\", device_id) SELECT '2026-03-02', 'lost' FROM "
+            "generate_series(1, 10)");
+  when_told(
+      "Brought over",
+      "TRUNCATE telemetry; INSERT INTO telemetry (\"timestamp\", device_id) VALUES ('2026-03-02', 'after')");
+  const auto refused = runner("telemetry").converter->roll_back(false);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().find("was truncated while"), std::string::npos) << refused.error();
+  EXPECT_EQ(state("telemetry"), "swapped");
+  EXPECT_EQ(value("SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'wellhead_conversion%'"), "0");
+  EXPECT_EQ(value("SELECT to_regclass('wellhead_next.telemetry_noted') IS NULL"), "t");
+  ASSERT_TRUE(runner("telemetry").converter->roll_back(false));
+  EXPECT_EQ(value("SELECT count(*) FROM telemetry WHERE device_id = 'after'"), "1");
+}
+
 TEST_P(ConvertFaultsTest, ARunnerThatIsKilledInMidCopyIsGoneOnFrom) {
   const char* folder = std::getenv("WELLHEAD_BIN_DIR");
   if (folder == nullptr) GTEST_SKIP() << "needs the programs: set WELLHEAD_BIN_DIR";
