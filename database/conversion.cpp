@@ -187,7 +187,7 @@ DatabaseResult<std::string> Conversion::deferred_indexes() {
       "LAST, 1",
       next));
   if (!rows) return std::unexpected(rows.error());
-  std::vector<std::string> later;
+  std::vector<std::string> later = conversion_sql::require_kept_columns(table_);
   std::string drop;
   for (const DatabaseRow& row : *rows) {
     later.push_back(row[0].value_or(""));
@@ -221,6 +221,7 @@ Conversion::Outcome Conversion::begin(std::uint64_t rows_expected) {
         const auto indexes = deferred_indexes();
         if (!indexes) return std::unexpected(indexes.error());
         return run_all(
+            conversion_sql::run_jobs(table_, "wellhead_next", false) +
             conversion_sql::add_kept_columns(table_) + *indexes +
             set_state(
                 "copying",
@@ -394,12 +395,29 @@ DatabaseResult<bool> Conversion::bring_over_last(Direction direction) {
   return left->front().front() == "f";
 }
 
+DatabaseResult<void> Conversion::look_for_changed_columns() {
+  const auto rows = database_.query(conversion_sql::changed_columns(table_));
+  if (!rows) return std::unexpected(rows.error());
+  if (rows->empty()) return {};
+  std::string changed;
+  for (const DatabaseRow& row : *rows)
+    changed += fmt::format("{}{} {}", changed.empty() ? "" : ", ", row[0].value_or(""), row[1].value_or(""));
+  return std::unexpected(
+      DatabaseError{"",
+                    fmt::format("columns of {} were changed since the conversion began ({}), which the new "
+                                "table knows nothing of; change them back, or take the conversion back and "
+                                "begin anew",
+                                table_.name, changed),
+                    ""});
+}
+
 Conversion::Outcome Conversion::swap() {
   for (int round = 0; round < catch_up_rounds; ++round) {
     bool settled = false;
     steady_clock::time_point locked;
     const auto step = [&]() -> DatabaseResult<void> {
       locked = steady_clock::now();
+      if (const auto same = look_for_changed_columns(); !same) return same;
       const auto brought = bring_over_last(Direction::forward);
       if (!brought) return std::unexpected(brought.error());
       settled = *brought;

@@ -107,6 +107,8 @@ class Conversion {
   [[nodiscard]] Outcome change_names_back(bool discard);
   [[nodiscard]] Outcome catch_up_back();
   [[nodiscard]] DatabaseResult<std::string> deferred_indexes();
+  // An error names columns of the live table that were changed since the conversion began.
+  [[nodiscard]] DatabaseResult<void> look_for_changed_columns();
   [[nodiscard]] std::string set_state(std::string_view state, std::string_view more = "") const;
   [[nodiscard]] DatabaseResult<void> run_all(std::string_view statements);
   void abandon();
