@@ -17,8 +17,6 @@ using std::chrono::steady_clock;
 
 constexpr std::string_view lock_not_available = "55P03";
 constexpr std::string_view deadlock_detected = "40P01";
-// Of changes, in one transaction.
-constexpr std::uint64_t taken_most = 100'000;
 // So few are brought over while everybody waits.
 constexpr std::uint64_t noted_small = 2'000;
 constexpr int catch_up_rounds = 10'000;
@@ -189,7 +187,7 @@ DatabaseResult<std::string> Conversion::deferred_indexes() {
       "LAST, 1",
       next));
   if (!rows) return std::unexpected(rows.error());
-  std::vector<std::string> later;
+  std::vector<std::string> later = conversion_sql::require_kept_columns(table_);
   std::string drop;
   for (const DatabaseRow& row : *rows) {
     later.push_back(row[0].value_or(""));
@@ -223,6 +221,7 @@ Conversion::Outcome Conversion::begin(std::uint64_t rows_expected) {
         const auto indexes = deferred_indexes();
         if (!indexes) return std::unexpected(indexes.error());
         return run_all(
+            conversion_sql::run_jobs(table_, "wellhead_next", false) +
             conversion_sql::add_kept_columns(table_) + *indexes +
             set_state(
                 "copying",
@@ -302,9 +301,9 @@ DatabaseResult<Conversion::Taken> Conversion::take(const std::string& statements
   return Taken{number(row[0]), number(row[1]) != 0, row[2].value_or(""), row[3].value_or("")};
 }
 
-DatabaseResult<Conversion::Taken> Conversion::bring_over_noted(Direction direction, std::uint64_t most) {
-  auto taken = take(conversion_sql::take_noted(table_, most));
-  if (!taken || taken->rows == 0 || taken->truncated || taken->first_time.empty()) return taken;
+DatabaseResult<Conversion::Taken> Conversion::bring_over_noted(Direction direction) {
+  auto taken = take(conversion_sql::take_noted(table_, options_.batch_notes));
+  if (!taken || taken->notes == 0 || taken->truncated || taken->first_time.empty()) return taken;
   const auto brought =
       run_all(conversion_sql::bring_over(table_, direction, taken->first_time, taken->last_time));
   if (!brought) return std::unexpected(brought.error());
@@ -314,7 +313,7 @@ DatabaseResult<Conversion::Taken> Conversion::bring_over_noted(Direction directi
 std::expected<Conversion::Taken, std::string> Conversion::catch_up_once(Direction direction) {
   DatabaseResult<Taken> taken;
   if (const auto begun = run_all("BEGIN; SET LOCAL synchronous_commit = off"); begun)
-    taken = bring_over_noted(direction, taken_most);
+    taken = bring_over_noted(direction);
   else
     taken = std::unexpected(begun.error());
   if (taken && taken->truncated) {
@@ -337,15 +336,21 @@ Conversion::Outcome Conversion::restart() {
 }
 
 Conversion::Outcome Conversion::catch_up() {
+  const auto caught_up = catch_up_mostly(Direction::forward);
+  if (!caught_up) return std::unexpected(caught_up.error());
+  return *caught_up ? Outcome() : restart();
+}
+
+std::expected<bool, std::string> Conversion::catch_up_mostly(Direction direction) {
   std::uint64_t brought = 0;
   for (int round = 0; round < catch_up_rounds; ++round) {
-    const auto taken = catch_up_once(Direction::forward);
+    const auto taken = catch_up_once(direction);
     if (!taken) return std::unexpected(taken.error());
-    if (taken->truncated) return restart();
-    brought += taken->rows;
-    if (taken->rows <= noted_small) {
-      if (brought != 0) tell_(fmt::format("Brought over {} rows that were changed meanwhile.", brought));
-      return {};
+    if (taken->truncated) return false;
+    brought += taken->notes;
+    if (taken->notes <= noted_small && taken->notes < options_.batch_notes) {
+      if (brought != 0) tell_(fmt::format("Brought over {} changes that were made meanwhile.", brought));
+      return true;
     }
   }
   return std::unexpected(
@@ -379,15 +384,43 @@ Conversion::Outcome Conversion::compare() {
                   days->size(), told, days->size() > days_told ? ", …" : "", table_.name));
 }
 
+// Notes that are dropped while there are any are changes that are lost: so they are looked for once more.
+DatabaseResult<bool> Conversion::bring_over_last(Direction direction) {
+  const auto taken = bring_over_noted(direction);
+  if (!taken) return std::unexpected(taken.error());
+  if (taken->truncated) return false;
+  const auto left =
+      database_.query(fmt::format("SELECT EXISTS (SELECT FROM {})", conversion_sql::noted_table(table_)));
+  if (!left) return std::unexpected(left.error());
+  return left->front().front() == "f";
+}
+
+DatabaseResult<void> Conversion::look_for_changed_columns() {
+  const auto rows = database_.query(conversion_sql::changed_columns(table_));
+  if (!rows) return std::unexpected(rows.error());
+  if (rows->empty()) return {};
+  std::string changed;
+  for (const DatabaseRow& row : *rows)
+    changed += fmt::format("{}{} {}", changed.empty() ? "" : ", ", row[0].value_or(""), row[1].value_or(""));
+  return std::unexpected(
+      DatabaseError{"",
+                    fmt::format("columns of {} were changed since the conversion began ({}), which the new "
+                                "table knows nothing of; change them back, or take the conversion back and "
+                                "begin anew",
+                                table_.name, changed),
+                    ""});
+}
+
 Conversion::Outcome Conversion::swap() {
   for (int round = 0; round < catch_up_rounds; ++round) {
     bool settled = false;
     steady_clock::time_point locked;
     const auto step = [&]() -> DatabaseResult<void> {
       locked = steady_clock::now();
-      const auto taken = bring_over_noted(Direction::forward, taken_most);
-      if (!taken) return std::unexpected(taken.error());
-      settled = !taken->truncated && taken->rows < taken_most;
+      if (const auto same = look_for_changed_columns(); !same) return same;
+      const auto brought = bring_over_last(Direction::forward);
+      if (!brought) return std::unexpected(brought.error());
+      settled = *brought;
       if (!settled) return run_all("ROLLBACK; BEGIN");  // nobody is to wait for so much
       return run_all(conversion_sql::swap(table_) + set_state("swapped"));
     };
@@ -440,7 +473,7 @@ Conversion::Outcome Conversion::roll_back_before_swap() {
 DatabaseResult<void> Conversion::bring_back_days(const std::vector<std::string>& days) {
   const auto taken = take("BEGIN; " + conversion_sql::take_differing(table_, days));
   if (!taken) return std::unexpected(taken.error());
-  tell_(fmt::format("Bringing back {} rows that were changed since.", taken->rows));
+  tell_(fmt::format("Bringing back {} rows that were changed since.", taken->notes));
   return run_all(conversion_sql::bring_over(table_, Direction::back, taken->first_time, taken->last_time) +
                  "; COMMIT");
 }
@@ -473,31 +506,66 @@ Conversion::Outcome Conversion::bring_back() {
                       table_.name, describe(brought.error()), differing.size()));
     }
   }
-  for (int round = 0; round < catch_up_rounds; ++round) {
-    const auto taken = catch_up_once(Direction::back);
-    if (!taken) return std::unexpected(taken.error());
-    if (taken->rows <= noted_small) break;
-  }
-  return {};
+  return catch_up_back();
 }
 
+Conversion::Outcome Conversion::catch_up_back() {
+  const auto caught_up = catch_up_mostly(Direction::back);
+  if (!caught_up) return std::unexpected(caught_up.error());
+  if (*caught_up) return {};
+  return std::unexpected(
+      fmt::format("{0} was truncated while what was written since was brought back. The names were not "
+                  "changed, and {0} is "
+                  "the new table still; run --rollback again, which leaves the rows from before the "
+                  "truncation in the old "
+                  "table, or say --discard to lose all that was written since.",
+                  table_.name));
+}
+
+// What is noted for a way back that is not gone is noted for nobody.
 Conversion::Outcome Conversion::roll_back_after_swap(bool discard) {
-  if (!discard) {
-    if (auto brought = bring_back(); !brought) return brought;
-  }
+  Outcome back = discard ? Outcome() : bring_back();
+  if (back) back = change_names_back(discard);
+  if (back) return {};
+  abandon();
   const std::string live = conversion_sql::old_table(table_);
-  return alone(
-      fmt::format("LOCK TABLE {}, {} IN ACCESS EXCLUSIVE MODE", live, conversion_sql::before_table(table_)),
-      "Changing the names back", [&]() -> DatabaseResult<void> {
-        if (!discard) {
-          const auto taken = bring_over_noted(Direction::back, taken_most * 10);
-          if (!taken) return std::unexpected(taken.error());
-        }
-        return run_all(conversion_sql::swap_back(table_) +
-                       set_state("prepared",
-                                 ", kept_columns = '{}', dropped_columns = '{}', position = NULL, "
-                                 "last_key = NULL, rows_copied = 0"));
-      });
+  const Outcome stopped =
+      alone(fmt::format("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", live), "Ending to note changes",
+            [&] { return run_all(conversion_sql::stop_noting(table_, live)); });
+  if (!stopped)
+    tell_(
+        fmt::format("Changes to {} are noted on, which costs its writers time, until --rollback is run again "
+                    "or the conversion is finished.",
+                    table_.name));
+  return back;
+}
+
+Conversion::Outcome Conversion::change_names_back(bool discard) {
+  const std::string locks =
+      fmt::format("LOCK TABLE {}, {} IN ACCESS EXCLUSIVE MODE", conversion_sql::old_table(table_),
+                  conversion_sql::before_table(table_));
+  for (int round = 0; round < catch_up_rounds; ++round) {
+    bool settled = discard;
+    const Outcome done = alone(locks, "Changing the names back", [&]() -> DatabaseResult<void> {
+      if (!discard) {
+        const auto brought = bring_over_last(Direction::back);
+        if (!brought) return std::unexpected(brought.error());
+        settled = *brought;
+        if (!settled) return run_all("ROLLBACK; BEGIN");
+      }
+      return run_all(conversion_sql::swap_back(table_) +
+                     set_state("prepared",
+                               ", kept_columns = '{}', dropped_columns = '{}', position = NULL, "
+                               "last_key = NULL, rows_copied = 0"));
+    });
+    if (!done || settled) return done;
+    if (auto caught_up = catch_up_back(); !caught_up) return caught_up;
+  }
+  return std::unexpected(
+      fmt::format("{0} is changed too fast to change the names back. Nothing was lost and {0} is the new "
+                  "table still; run "
+                  "the same command again when there is less to do.",
+                  table_.name));
 }
 
 Conversion::Outcome Conversion::finish() {

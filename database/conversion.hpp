@@ -44,6 +44,7 @@ struct ConversionStatus {
 
 struct ConversionOptions {
   std::uint64_t batch_rows = 200'000;
+  std::uint64_t batch_notes = 100'000;       // taken in one transaction
   std::vector<std::string> dropped_columns;  // kept ones that go with the old table
   std::chrono::milliseconds lock_timeout{1'000};
   std::chrono::milliseconds lock_patience{
@@ -81,7 +82,7 @@ class Conversion {
 
  private:
   struct Taken {
-    std::uint64_t rows = 0;
+    std::uint64_t notes = 0;
     bool truncated = false;
     std::string first_time, last_time;
   };
@@ -91,15 +92,23 @@ class Conversion {
   // `step` in a transaction that begins alone with the tables: again, until their locks are had.
   [[nodiscard]] Outcome alone(std::string_view locks, std::string_view what, const Step& step);
   [[nodiscard]] DatabaseResult<Taken> take(const std::string& statements);
-  [[nodiscard]] DatabaseResult<Taken> bring_over_noted(conversion_sql::Direction direction,
-                                                       std::uint64_t most);
+  [[nodiscard]] DatabaseResult<Taken> bring_over_noted(conversion_sql::Direction direction);
   [[nodiscard]] std::expected<Taken, std::string> catch_up_once(conversion_sql::Direction direction);
+  // Until there is little left; false where the table was truncated, and then nothing was taken last.
+  [[nodiscard]] std::expected<bool, std::string> catch_up_mostly(conversion_sql::Direction direction);
+  // REQUIRES to be alone with the table. False where that is too much for others to wait for, or the table
+  // was truncated; true: the notes are empty, and both tables the same.
+  [[nodiscard]] DatabaseResult<bool> bring_over_last(conversion_sql::Direction direction);
   [[nodiscard]] Outcome bring_back();
   [[nodiscard]] DatabaseResult<void> bring_back_days(const std::vector<std::string>& days);
   [[nodiscard]] Outcome restart();
   [[nodiscard]] Outcome roll_back_before_swap();
   [[nodiscard]] Outcome roll_back_after_swap(bool discard);
+  [[nodiscard]] Outcome change_names_back(bool discard);
+  [[nodiscard]] Outcome catch_up_back();
   [[nodiscard]] DatabaseResult<std::string> deferred_indexes();
+  // An error names columns of the live table that were changed since the conversion began.
+  [[nodiscard]] DatabaseResult<void> look_for_changed_columns();
   [[nodiscard]] std::string set_state(std::string_view state, std::string_view more = "") const;
   [[nodiscard]] DatabaseResult<void> run_all(std::string_view statements);
   void abandon();

@@ -46,6 +46,7 @@ CopyLists copy_lists(const ConversionTable& table, Direction direction, std::str
   };
   for (const ConversionColumn& column : table.columns) {
     const std::string name = sql_identifier(column.name);
+    if (column.generated && direction == Direction::back) continue;
     if (!column.old_type.empty())
       add(name, fmt::format("CAST({}.{} AS {})", alias, name,
                             direction == Direction::forward ? column.new_type : column.old_type));
@@ -145,6 +146,33 @@ std::string identity_successor(const ConversionTable& table) {
   return qualified(table.schema, table.name + "_" + table.sequence.column + "_sequence");
 }
 
+// It counts as the identity did, and whoever may insert may use it: an identity needs no right of its own.
+std::string make_successor(const ConversionTable& table, const std::string& successor) {
+  return fmt::format(R"sql(
+DO $wellhead$
+DECLARE part record;
+BEGIN
+  FOR part IN SELECT s.* FROM pg_sequence s WHERE s.seqrelid = {2}::regclass LOOP
+    EXECUTE format('CREATE SEQUENCE %s AS %s INCREMENT BY %s MINVALUE %s MAXVALUE %s START WITH %s CACHE %s %s', {1},
+                   part.seqtypid::regtype, part.seqincrement, part.seqmin, part.seqmax, part.seqstart, part.seqcache,
+                   CASE WHEN part.seqcycle THEN 'CYCLE' ELSE 'NO CYCLE' END);
+  END LOOP;
+  PERFORM setval({1}, last_value, is_called) FROM {3};
+  FOR part IN SELECT DISTINCT CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE g.grantee::regrole::text END AS grantee
+              FROM pg_class c, aclexplode(c.relacl) g
+              WHERE c.oid = {0}::regclass AND g.grantee <> c.relowner AND g.privilege_type = 'INSERT' LOOP
+    EXECUTE format('GRANT USAGE ON SEQUENCE %s TO %s', {1}, part.grantee);
+  END LOOP;
+  FOR part IN SELECT c.relowner::regrole AS owner FROM pg_class c JOIN pg_class s ON s.oid = {1}::regclass
+              WHERE c.oid = {0}::regclass AND c.relowner <> s.relowner LOOP
+    EXECUTE format('ALTER SEQUENCE %s OWNER TO %s', {1}, part.owner);
+  END LOOP;
+END
+$wellhead$; )sql",
+                     sql_literal(old_table(table)), sql_literal(successor), sql_literal(table.sequence.name),
+                     table.sequence.name);
+}
+
 // The counter behind a column goes on counting: a sequence changes its owner, an identity hands its count to
 // one.
 std::string bring_sequence(const ConversionTable& table) {
@@ -153,9 +181,7 @@ std::string bring_sequence(const ConversionTable& table) {
   const std::string column = sql_identifier(sequence.column);
   const std::string successor = sequence.identity ? identity_successor(table) : sequence.name;
   std::string text;
-  if (sequence.identity)
-    text = fmt::format("CREATE SEQUENCE {0}; SELECT setval({1}, last_value, is_called) FROM {2}; ", successor,
-                       sql_literal(successor), sequence.name);
+  if (sequence.identity) text = make_successor(table, successor);
   text += fmt::format("ALTER TABLE {0} ALTER COLUMN {1} SET DEFAULT nextval({2}::regclass); ",
                       old_table(table), column, sql_literal(successor));
   // One owner has both, or the server refuses.
@@ -268,6 +294,14 @@ END
 $wellhead$;
 CREATE TRIGGER wellhead_conversion AFTER INSERT OR UPDATE OR DELETE ON {2} FOR EACH ROW EXECUTE FUNCTION {3}();
 CREATE TRIGGER wellhead_conversion_truncate AFTER TRUNCATE ON {2} FOR EACH STATEMENT EXECUTE FUNCTION {3}();
+DO $wellhead$
+BEGIN
+  ALTER TABLE {2} ENABLE ALWAYS TRIGGER wellhead_conversion;
+  ALTER TABLE {2} ENABLE ALWAYS TRIGGER wellhead_conversion_truncate;
+EXCEPTION WHEN feature_not_supported THEN
+  NULL;  -- an older TimescaleDB's hypertable; a plain table always can
+END
+$wellhead$;
 )sql",
                                                    noted_table(table), columns, watched,
                                                    in_next(table, "_note"), list_of(locator, "OLD."),
@@ -283,9 +317,33 @@ std::string add_kept_columns(const ConversionTable& table) {
   std::string text;
   for (const ConversionColumn& column : table.columns)
     if (column.kept)
-      text += fmt::format("ALTER TABLE {} ADD COLUMN {} {}{}; ", next_table(table),
-                          sql_identifier(column.name), column.old_type, column.required ? " NOT NULL" : "");
+      text += fmt::format("ALTER TABLE {} ADD COLUMN {} {}; ", next_table(table), sql_identifier(column.name),
+                          column.old_type);
   return text;
+}
+
+// A table that is compressed takes no column that must have a value and has no default, but may be told so of
+// one it has.
+std::vector<std::string> require_kept_columns(const ConversionTable& table) {
+  std::vector<std::string> statements;
+  for (const ConversionColumn& column : table.columns)
+    if (column.kept && column.required)
+      statements.push_back(fmt::format("ALTER TABLE {} ALTER COLUMN {} SET NOT NULL", next_table(table),
+                                       sql_identifier(column.name)));
+  return statements;
+}
+
+std::string run_jobs(const ConversionTable& table, std::string_view schema, bool run) {
+  return fmt::format(R"sql(
+DO $wellhead$
+BEGIN
+  IF to_regclass('timescaledb_information.jobs') IS NOT NULL THEN
+    EXECUTE format('SELECT alter_job(job_id, scheduled => {}) FROM timescaledb_information.jobs
+                    WHERE hypertable_schema = %L AND hypertable_name = %L', {}, {});
+  END IF;
+END
+$wellhead$;)sql",
+                     run, sql_literal(schema), sql_literal(table.name));
 }
 
 std::string drop_kept_columns(const ConversionTable& table, std::string_view from) {
@@ -333,11 +391,12 @@ std::string copy_batch(const ConversionTable& table, const std::vector<std::stri
 std::string take_noted(const ConversionTable& table, std::uint64_t most) {
   return fmt::format(
       "CREATE TEMP TABLE wellhead_taken ON COMMIT DROP AS WITH taken AS (DELETE FROM {0} WHERE ctid = ANY "
-      "(ARRAY(SELECT "
-      "ctid FROM {0} LIMIT {1})) RETURNING *) SELECT DISTINCT * FROM taken; ANALYZE wellhead_taken; SELECT "
-      "count(*), "
+      "(ARRAY(SELECT ctid FROM {0} LIMIT {1})) RETURNING *) SELECT {4}, count(*) AS wellhead_notes FROM "
+      "taken "
+      "GROUP BY {4}; ANALYZE wellhead_taken; SELECT coalesce(sum(wellhead_notes), 0), "
       "count(*) FILTER (WHERE {2} IS NULL), min({3}), max({3}) FROM wellhead_taken",
-      noted_table(table), most, sql_identifier(table.key.front()), sql_identifier(table.time_column));
+      noted_table(table), most, sql_identifier(table.key.front()), sql_identifier(table.time_column),
+      list_of(table.locator()));
 }
 
 std::string take_differing(const ConversionTable& table, const std::vector<std::string>& days) {
@@ -367,10 +426,11 @@ std::string bring_over(const ConversionTable& table, Direction direction, std::s
   const std::string during = fmt::format("r.{0} BETWEEN {1} AND {2}", sql_identifier(table.time_column),
                                          sql_literal(from_time), sql_literal(until_time));
   return fmt::format(
-      "DELETE FROM {0} AS r USING wellhead_taken AS w WHERE {1} AND {2}; INSERT INTO {0} ({3}) SELECT {4} "
+      "DELETE FROM {0} AS r USING wellhead_taken AS w WHERE {1} AND {2}; INSERT INTO {0} ({3}) {6} SELECT "
+      "{4} "
       "FROM {5} AS r "
       "JOIN wellhead_taken AS w ON {1} WHERE {2}",
-      target, same, during, lists.columns, lists.values, source);
+      target, same, during, lists.columns, lists.values, source, forward ? "" : "OVERRIDING SYSTEM VALUE");
 }
 
 std::string compare_days(const ConversionTable& table, std::string_view old_name, std::string_view new_name) {
@@ -390,13 +450,32 @@ std::string compare_days(const ConversionTable& table, std::string_view old_name
       side(old_name), side(new_name));
 }
 
+std::string changed_columns(const ConversionTable& table) {
+  std::string known;
+  for (const ConversionColumn& column : table.columns)
+    if (!column.old_type.empty())
+      known += fmt::format("{}({}, {})", known.empty() ? "" : ", ", sql_literal(column.name),
+                           sql_literal(column.old_type));
+  return fmt::format(R"sql(
+SELECT coalesce(o.attname, k.name),
+  CASE WHEN o.attname IS NULL THEN 'is gone' WHEN k.name IS NULL OR n.attname IS NULL THEN 'is new'
+       WHEN format_type(o.atttypid, o.atttypmod) <> k.type THEN 'has another type' ELSE 'may be null now' END
+FROM (SELECT * FROM pg_attribute WHERE attrelid = {0}::regclass AND attnum > 0 AND NOT attisdropped) AS o
+FULL JOIN (VALUES {2}) AS k (name, type) ON k.name = o.attname
+LEFT JOIN pg_attribute n ON n.attrelid = {1}::regclass AND n.attname = o.attname AND NOT n.attisdropped
+WHERE o.attname IS NULL OR k.name IS NULL OR n.attname IS NULL OR format_type(o.atttypid, o.atttypmod) <> k.type
+  OR NOT o.attnotnull AND o.attname IN ({3}) ORDER BY 1)sql",
+                     sql_literal(old_table(table)), sql_literal(next_table(table)), known,
+                     literals(table.locator()));
+}
+
 std::string swap(const ConversionTable& table) {
   return stop_noting(table, old_table(table)) + rename_indexes(old_table(table), true) +
          fmt::format("ALTER TABLE {} RENAME TO {}; ALTER TABLE {} SET SCHEMA {};", old_table(table),
                      sql_identifier(table.name + "_before"), next_table(table),
                      sql_identifier(table.schema)) +
-         bring_partitions(table) + copy_rights(table) + defaults(table) + bring_sequence(table) +
-         tell_aggregates(table);
+         bring_partitions(table) + run_jobs(table, table.schema, true) + copy_rights(table) +
+         defaults(table) + bring_sequence(table) + tell_aggregates(table);
 }
 
 std::string swap_back(const ConversionTable& table) {

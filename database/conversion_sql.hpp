@@ -28,7 +28,11 @@ enum class Direction : std::uint8_t { forward, back };
 [[nodiscard]] std::string stop_noting(const ConversionTable& table, std::string_view watched);
 
 [[nodiscard]] std::string add_kept_columns(const ConversionTable& table);
+// What of them must have a value, for when the rows are there: a statement each.
+[[nodiscard]] std::vector<std::string> require_kept_columns(const ConversionTable& table);
 [[nodiscard]] std::string drop_kept_columns(const ConversionTable& table, std::string_view from);
+// Lets the server's own jobs, compression above all, at the new table in `schema`, or keeps them from it.
+[[nodiscard]] std::string run_jobs(const ConversionTable& table, std::string_view schema, bool run);
 [[nodiscard]] std::string make_partitions(const ConversionTable& table);
 
 // The key of the row so many after `position` in the key's order, up to `last`; no row where there are fewer.
@@ -37,7 +41,8 @@ enum class Direction : std::uint8_t { forward, back };
 [[nodiscard]] std::string copy_batch(const ConversionTable& table, const std::vector<std::string>& position,
                                      const std::vector<std::string>& until);
 
-// Takes noted locators, at most so many, into the temporary table wellhead_taken.
+// Takes notes, at most so many, into the temporary table wellhead_taken, each locator once. Answers with how
+// many notes it took, locators without a key (a TRUNCATE leaves one), the first time and the last.
 [[nodiscard]] std::string take_noted(const ConversionTable& table, std::uint64_t most);
 // The same for what differs between the two tables on these days.
 [[nodiscard]] std::string take_differing(const ConversionTable& table, const std::vector<std::string>& days);
@@ -48,6 +53,10 @@ enum class Direction : std::uint8_t { forward, back };
 // Days on which the two tables differ, but for what is noted: day, rows of the old, rows of the new.
 [[nodiscard]] std::string compare_days(const ConversionTable& table, std::string_view old_name,
                                        std::string_view new_name);
+
+// Columns of the live table that are not what `table` says, or that the new one lacks, or that find rows and
+// may be null: a name and what is wrong with it.
+[[nodiscard]] std::string changed_columns(const ConversionTable& table);
 
 [[nodiscard]] std::string swap(const ConversionTable& table);
 [[nodiscard]] std::string swap_back(const ConversionTable& table);

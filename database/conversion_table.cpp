@@ -70,7 +70,12 @@ SELECT (SELECT string_agg(a.attname, ' ' ORDER BY a.attnum) FROM pg_attribute a
 FROM pg_index x WHERE x.indrelid = {0}::regclass AND x.indisunique)sql";
 
 constexpr const char* left_question = R"sql(
-SELECT 'the index ' || i.relname FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
+SELECT 'the primary key (' || (SELECT string_agg(a.attname, ', ' ORDER BY a.attnum) FROM pg_attribute a
+                               WHERE a.attrelid = x.indrelid AND a.attnum = ANY (x.indkey::int2[]))
+  || '), so writers that say ON CONFLICT with it fail after the change of names' FROM pg_index x
+WHERE x.indrelid = {0}::regclass AND x.indisprimary
+UNION ALL
+SELECT CASE WHEN x.indisunique THEN 'the unique index ' ELSE 'the index ' END || i.relname FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
 WHERE x.indrelid = {0}::regclass AND NOT x.indisprimary
 UNION ALL
 SELECT CASE contype WHEN 'f' THEN 'the foreign key ' WHEN 'c' THEN 'the check ' ELSE 'the constraint ' END || conname
@@ -82,7 +87,17 @@ UNION ALL
 SELECT 'the rule ' || rulename FROM pg_rewrite WHERE ev_class = {0}::regclass
 UNION ALL
 SELECT 'its place in the publication ' || p.pubname FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
-WHERE r.prrelid = {0}::regclass)sql";
+WHERE r.prrelid = {0}::regclass
+UNION ALL
+SELECT 'rights on the column ' || attname FROM pg_attribute WHERE attrelid = {0}::regclass AND attacl IS NOT NULL
+UNION ALL
+SELECT CASE objsubid WHEN 0 THEN 'the comment' ELSE 'the comment on the column ' || a.attname END FROM pg_description
+LEFT JOIN pg_attribute a ON a.attrelid = objoid AND a.attnum = objsubid AND objsubid > 0
+WHERE objoid = {0}::regclass AND classoid = 'pg_class'::regclass
+UNION ALL
+SELECT 'the replica identity' FROM pg_class WHERE oid = {0}::regclass AND relreplident <> 'd'
+UNION ALL
+SELECT 'the statistics ' || stxname FROM pg_statistic_ext WHERE stxrelid = {0}::regclass)sql";
 
 std::string join(const std::vector<std::string>& parts, std::string_view between) {
   std::string text;
@@ -273,6 +288,7 @@ class Reader {
           "{0} ALTER "
           "COLUMN {1} DROP EXPRESSION, or drop it.",
           table_.name, column.name);
+    column.generated = row[7] == "t";
     const bool identity = row[9] == "t";
     if (!missing && row[10]) table_.sequence = {column.name, row[10].value_or(""), identity};
     if (column.kept && identity) column.required = true;
@@ -318,6 +334,20 @@ std::string fitting_question(const ConversionTable& table) {
       "SELECT count(*), min({0}), max({0}), pg_total_relation_size({1}), count(DISTINCT {2}), {3} FROM {4}",
       time, sql_literal(conversion_sql::old_table(table)), conversion_sql::chunk_of(table, time), counts,
       conversion_sql::as_new_rows(table));
+}
+
+// A row whose locator became null while it is copied would be found in neither table.
+void tell_nullable(const ConversionTable& table, std::vector<std::string>& problems) {
+  for (const std::string& name : table.locator()) {
+    const auto column = std::ranges::find(table.columns, name, &ConversionColumn::name);
+    if (column != table.columns.end() && column->nullable_before)
+      problems.push_back(fmt::format(
+          "The column {1} of {0} may be null, and rows that change meanwhile are found by it. Nothing was "
+          "changed; ALTER TABLE {0} ALTER COLUMN {1} SET NOT NULL, which reads the table while nobody else "
+          "can "
+          "(not where a valid CHECK ({1} IS NOT NULL) is there before).",
+          table.name, sql_identifier(name)));
+  }
 }
 
 void tell_misfits(const ConversionTable& table, const DatabaseRow& counts,
@@ -369,6 +399,7 @@ std::expected<ConversionSize, std::string> measure_conversion(Database& database
                     table.name, describe(rows.error())));
   const DatabaseRow& row = rows->front();
   std::vector<std::string> problems;
+  tell_nullable(table, problems);
   tell_misfits(table, row, problems);
   ConversionSize size{number(row[0]), number(row[3]), number(row[4]), row[1].value_or(""),
                       row[2].value_or("")};

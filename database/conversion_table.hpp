@@ -20,6 +20,7 @@ struct ConversionColumn {
   bool required = false;           // NOT NULL in the new table
   bool nullable_before = true;     // in the old one
   std::string default_expression;  // the old one's, where the new table has none; empty: none
+  bool generated = false;          // in the old one: nobody but the server writes it
 };
 
 struct ConversionCheck {

@@ -16,6 +16,11 @@ constexpr std::chrono::seconds lock_patience{20};
 // For the estimate only.
 constexpr std::uint64_t rows_per_second = 200'000;
 
+// Keys and days are printed by the server and given back to it, by another session as well.
+constexpr const char* session_settings =
+    "SET datestyle = 'ISO, YMD'; SET timezone = 'UTC'; SET intervalstyle = 'postgres'; "
+    "SET extra_float_digits = 1; SET bytea_output = 'hex'; SET default_transaction_isolation = 'read "
+    "committed'";
 constexpr std::uint64_t mebibyte = 1'048'576;
 
 std::string comma_separated(const std::vector<std::string>& words) {
@@ -93,6 +98,7 @@ Converter::Converter(Database& database, Migrator& migrator, std::string table, 
       tell_(std::move(tell)) {}
 
 std::expected<ConversionTable, std::string> Converter::read(const std::string& old_name) {
+  if (const auto set = database_.run(session_settings); !set) return std::unexpected(describe(set.error()));
   const auto schema = database_.query("SELECT current_schema()");
   if (!schema) return std::unexpected(describe(schema.error()));
   if (!schema->front().front())

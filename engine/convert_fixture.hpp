@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/convert.hpp"
@@ -68,7 +69,7 @@ class ConvertTest : public testing::TestWithParam<ConvertedServer> {
     EXPECT_TRUE(connected) << connected.error().message;
     made.server = std::make_unique<OddServer>(
         *made.connection, GetParam() == ConvertedServer::plain ? without_timescaledb : nullptr);
-    const auto tell = [this](std::string_view told) { (told_ += told) += '\n'; };
+    const auto tell = [this](std::string_view told) { hear(told); };
     made.migrator = std::make_unique<Migrator>(*made.server, migrations_, std::set<std::string>(), tell);
     made.converter = std::make_unique<Converter>(*made.server, *made.migrator, table, options_, tell);
     return made;
@@ -79,7 +80,16 @@ class ConvertTest : public testing::TestWithParam<ConvertedServer> {
     EXPECT_TRUE(plan) << plan.error();
     const auto applied = made.migrator->up_beside();
     EXPECT_TRUE(applied) << applied.error();
-    return {*made.server, plan->table, options_, [this](std::string_view told) { (told_ += told) += '\n'; }};
+    return {*made.server, plan->table, options_, [this](std::string_view told) { hear(told); }};
+  }
+  // Somebody else does this at the moment the operator is first told so.
+  void when_told(std::string sentence, std::string sql) {
+    moments_.emplace_back(std::move(sentence), std::move(sql));
+  }
+  void hear(std::string_view told) {
+    (told_ += told) += '\n';
+    for (auto& [sentence, sql] : moments_)
+      if (!sql.empty() && told.starts_with(sentence)) execute(std::exchange(sql, ""));
   }
   std::vector<std::string> differences() {
     const auto found = runner("telemetry").migrator->verify();
@@ -119,6 +129,7 @@ class ConvertTest : public testing::TestWithParam<ConvertedServer> {
   std::vector<Migration> migrations_;
   ConversionOptions options_;
   std::string told_;
+  std::vector<std::pair<std::string, std::string>> moments_;
 };
 
 }  // namespace wellhead

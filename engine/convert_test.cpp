@@ -79,6 +79,45 @@ TEST_P(ConvertTest, AConvertedTableHoldsTheSameRowsAndIsWhatTheMigrationsGive) {
       << "the sequence did not go with the old table";
 }
 
+TEST_P(ConvertTest, WhatAnIdentityAllowedIsAllowedAfterwards) {
+  const std::string owner = database_->name() + "_owner";
+  const std::string writer = database_->name() + "_writer";
+  database_->create_role(owner);
+  database_->create_role(writer);
+  execute("GRANT CREATE ON SCHEMA public TO \"" + owner + "\"; ALTER TABLE esp_telemetry OWNER TO \"" +
+          owner + "\"; GRANT INSERT ON esp_telemetry TO \"" + writer +
+          "\"; ALTER TABLE esp_telemetry ALTER id SET INCREMENT BY 5 SET MAXVALUE 1010 SET CYCLE");
+  const auto done = runner("esp_telemetry").converter->run();
+  EXPECT_TRUE(done) << done.error();
+  execute("SET ROLE \"" + writer +
+          "\"; INSERT INTO esp_telemetry (\"timestamp\", well_id) VALUES (now(), 'a'), "
+          "(now(), 'b'), (now(), 'c'); RESET ROLE");
+  EXPECT_EQ(
+      value("SELECT string_agg(id::text, ' ' ORDER BY well_id) FROM esp_telemetry WHERE length(well_id) = 1"),
+      "1005 1010 1");
+  EXPECT_EQ(
+      value(
+          "SELECT relowner::regrole::text FROM pg_class WHERE oid = pg_get_serial_sequence('esp_telemetry', "
+          "'id')::regclass"),
+      owner);
+  execute("DROP OWNED BY \"" + owner + "\", \"" + writer + "\"; DROP ROLE \"" + owner + "\", \"" + writer +
+          "\"");
+}
+
+TEST_P(ConvertTest, WhatIsLostIsListed) {
+  execute(
+      "COMMENT ON TABLE telemetry IS 'readings'; GRANT SELECT (note) ON telemetry TO PUBLIC; ALTER TABLE "
+      "telemetry REPLICA IDENTITY FULL; CREATE STATISTICS together ON device_id, note FROM telemetry; CREATE "
+      "UNIQUE INDEX once ON telemetry (id, note)");
+  const auto plan = runner("telemetry").converter->plan();
+  ASSERT_TRUE(plan) << plan.error();
+  const std::string text = print_plan(*plan, options_);
+  for (const std::string lost :
+       {"the primary key (id), so writers that say ON CONFLICT", "the comment", "rights on the column note",
+        "the replica identity", "the statistics together", "the unique index once"})
+    EXPECT_NE(text.find(lost), std::string::npos) << lost << " in " << text;
+}
+
 TEST_P(ConvertTest, TheNodesStreamsFindTheirTablesInOrderAfterwards) {
   for (const std::string table : {"telemetry", "esp_telemetry"}) {
     const auto done = runner(table).converter->run();
