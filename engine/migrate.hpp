@@ -121,7 +121,8 @@ class Migrator {
   void roll_back();
   [[nodiscard]] std::expected<std::vector<const Migration*>, std::string> to_undo(
       std::span<const MigrationRecord> records, std::optional<int> to) const;
-  // Going down would undo what a conversion builds on, and take for its table what is somebody else's.
+  // Going down would undo what a conversion builds on. Where one is only prepared, or was taken back, the
+  // table is somebody else's and stays: what goes is the one beside it.
   [[nodiscard]] Outcome refuse_conversions();
   [[nodiscard]] Outcome refuse_loss(std::span<const Migration* const> undone);
   [[nodiscard]] Outcome undo(const Migration& migration);

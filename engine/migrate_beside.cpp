@@ -157,13 +157,24 @@ std::expected<DatabaseRows, std::string> Migrator::conversions_under_way() {
 }
 
 Migrator::Outcome Migrator::refuse_conversions() {
-  const auto rows = conversions_under_way();
-  if (!rows) return std::unexpected(rows.error());
-  if (rows->empty()) return {};
-  return std::unexpected(fmt::format(
-      "The table {0} is not wellhead's own: its conversion is {1}. Nothing was changed; finish it with "
-      "`wellhead migrate convert {0} --yes`.",
-      rows->front()[0].value_or(""), rows->front()[1].value_or("")));
+  const auto exists = database_.query("SELECT to_regclass('wellhead_conversion') IS NOT NULL");
+  if (!exists) return std::unexpected(describe(exists.error()));
+  if (exists->front().front() != "t") return {};
+  const auto rows = database_.query(
+      "SELECT table_name, state FROM wellhead_conversion WHERE state <> 'finished' ORDER BY table_name");
+  if (!rows)
+    return std::unexpected("The table wellhead_conversion cannot be read: " + describe(rows.error()));
+  for (const DatabaseRow& row : *rows) {
+    if (row[1] == "prepared")
+      beside_.push_back(row[0].value_or(""));
+    else
+      return std::unexpected(fmt::format(
+          "The conversion of the table {0} is {1}. Nothing was changed; {2}, or take it back with `wellhead "
+          "migrate convert {0} --rollback`.",
+          row[0].value_or(""), row[1].value_or(""),
+          row[1] == "swapped" ? "end it with --finish" : "let it come to its end"));
+  }
+  return {};
 }
 
 std::string Migrator::set_aside() const {
@@ -202,6 +213,9 @@ BEGIN
     EXECUTE format('ALTER TABLE wellhead_aside.%I SET SCHEMA %I', name, live);
   END LOOP;
   DROP SCHEMA wellhead_aside;
+  IF NOT EXISTS (SELECT FROM pg_class WHERE relnamespace = 'wellhead_next'::regnamespace) THEN
+    DROP SCHEMA wellhead_next;
+  END IF;
   IF to_regclass(format('%I.wellhead_conversion', live)) IS NOT NULL THEN
     INSERT INTO wellhead_conversion (table_name, state) SELECT t, 'prepared' FROM unnest({0}) AS t
       WHERE to_regclass(format('wellhead_next.%I', t)) IS NOT NULL
