@@ -127,7 +127,7 @@ class Decode {
   RecordErrors errors_;
 };
 
-auto decode_with(SchemaPointer schema, Text text) {
+auto decode_with(const SchemaPointer& schema, const Text& text) {
   return [schema, text](benchmark::State&) { return Decode(schema, text); };
 }
 

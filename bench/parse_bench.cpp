@@ -57,7 +57,7 @@ void add_framing() {
 
 // Calls `parse` for each text; it ends with a C string's zero, as libc's functions want it.
 template <typename Parse>
-auto for_each_text(Texts texts, Parse parse) {
+auto for_each_text(const Texts& texts, Parse parse) {
   return [texts, parse](benchmark::State&) {
     return [texts, parse] {
       for (const std::string& text : *texts) benchmark::DoNotOptimize(parse(text));
@@ -121,8 +121,8 @@ void add_timestamps() {
   measure(offset, for_each_text(times("+02:00"), parsed));
   measure_reference(offset, "sscanf", for_each_text(times("+02:00"), by_sscanf));
   const Case epoch{"timestamp", "epoch_milliseconds", "timestamp", record_count};
-  const Texts millis =
-      make_texts([](std::uint32_t record) { return std::to_string(1'714'564'740'000 + record * 997); });
+  const Texts millis = make_texts(
+      [](std::uint32_t record) { return std::to_string(1'714'564'740'000 + std::int64_t{record} * 997); });
   measure(epoch, for_each_text(millis, [](const std::string& text) {
             return parse_epoch(text, EpochUnit::by_magnitude).value();
           }));

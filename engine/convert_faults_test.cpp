@@ -400,7 +400,7 @@ TEST_P(ConvertFaultsTest, WhatDoesNotFitIsRefused) {
       "WHERE id = 3",
       "1 rows of telemetry have no value where the new table wants one", "device_id",
       "UPDATE telemetry SET device_id = 'd' WHERE id = 3");
-  with("SELECT", "The column \"device_id\" of telemetry may be null", "SET NOT NULL",
+  with("SELECT 1", "The column \"device_id\" of telemetry may be null", "SET NOT NULL",
        "ALTER TABLE telemetry ALTER COLUMN device_id SET NOT NULL");
   with("UPDATE telemetry SET \"timestamp\" = 'infinity' WHERE id = 3",
        "1 rows of telemetry have a time without end", "set them right",

@@ -151,6 +151,7 @@ std::expected<void, std::string> insert_all(std::vector<Inserter>& inserters, co
   std::vector<std::expected<void, std::string>> outcomes(inserters.size());
   {
     std::vector<std::jthread> threads;
+    threads.reserve(inserters.size());
     for (std::size_t index = 0; index < inserters.size(); ++index) {
       threads.emplace_back([&, index] {
         std::size_t first = 0;
@@ -180,6 +181,7 @@ int run(const char* path, std::size_t connections, std::size_t rows_per_insert) 
   if (url == nullptr) return fail("DATABASE_URL is not set");
   if (rows_per_insert * rows.columns > parameters_max) return fail("so many rows have too many parameters");
   std::vector<Inserter> inserters;
+  inserters.reserve(connections);
   for (std::size_t index = 0; index < connections; ++index) inserters.emplace_back(rows, rows_per_insert);
   for (Inserter& inserter : inserters) {
     if (const auto connected = inserter.connect(url); !connected) return fail(connected.error());
