@@ -2,10 +2,15 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <thread>
+
 #include "database/lifecycle_fixture.hpp"
 
 namespace wellhead {
 namespace {
+
+constexpr int turns_max = 100;
 
 class CommunityTest : public LifecycleTest {
  protected:
@@ -34,13 +39,21 @@ class CommunityTest : public LifecycleTest {
   void compress(const std::string& table) {
     execute("SELECT compress_chunk(c) FROM show_chunks('" + table + "') AS c");
   }
-  // Computes what came late; each aggregate is then row for row what a direct query gives.
-  void refresh_and_compare() {
-    MaintenanceReport report;
-    for (const AggregateFacts& aggregate : maintenance_->aggregates()) {
+  // The server's own jobs compute the same aggregates, and what they are at is put off.
+  void refresh(const AggregateFacts& aggregate) {
+    for (int turn = 0; turn < turns_max; ++turn) {
+      MaintenanceReport report;
       const auto done = maintenance_->refresh(aggregate, true, report);
       ASSERT_TRUE(done) << done.error();
-      EXPECT_TRUE(report.postponed.empty()) << testing::PrintToString(report.postponed);
+      if (report.postponed.empty()) return;
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+    FAIL() << aggregate.view << " was put off " << turns_max << " times";
+  }
+  // Computes what came late; each aggregate is then row for row what a direct query gives.
+  void refresh_and_compare() {
+    for (const AggregateFacts& aggregate : maintenance_->aggregates()) {
+      ASSERT_NO_FATAL_FAILURE(refresh(aggregate));
       const std::string direct = value("SELECT wellhead_aggregate_query('" + aggregate.view + "')");
       EXPECT_NE(value("SELECT count(*) FROM " + aggregate.view), "0");
       EXPECT_EQ(value(fmt::format(
