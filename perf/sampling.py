@@ -14,6 +14,8 @@ SAMPLES_PER_SECOND_DWARF = 499
 STACK_BYTES = 16384
 LOOKS_PER_SECOND = 100
 SCRIPT_SECONDS_MAX = 300
+# The name that the kernel gives the first namespace of processes (PROC_PID_INIT_INO in include/linux/proc_ns.h).
+FIRST_PROCESS_NAMESPACE = "pid:[4026531836]"
 
 
 class Refused(Exception):
@@ -33,6 +35,11 @@ def run(*command, seconds=SCRIPT_SECONDS_MAX):
 def works(*options):
     """Whether perf can record this."""
     return run("perf", "record", "--quiet", "--output", "/dev/null", *options, "--", "true").returncode == 0
+
+
+def numbers_are_the_kernels():
+    """Whether threads have the numbers here that the scheduler's events name: in a container they have others."""
+    return pathlib.Path("/proc/self/ns/pid").readlink().name == FIRST_PROCESS_NAMESPACE
 
 
 def processor_event():
@@ -76,7 +83,7 @@ def on_processor(work, processes, seconds, frame_pointers, thread_name, looked):
 def off_processor(work, threads, seconds, looked):
     """Folded stacks of what threads wait for, counted in microseconds, and how that was found. `threads`: (process, name) by number."""
     names = {thread: name for thread, (_, name) in threads.items()}
-    if works("--all-cpus", "--event", "sched:sched_switch"):
+    if numbers_are_the_kernels() and works("--all-cpus", "--event", "sched:sched_switch"):
         data = work / "perf.data"
         wanted = " || ".join(f"prev_pid == {thread} || next_pid == {thread}" for thread in threads)
         record(data, seconds, "--all-cpus", "--event", "sched:sched_switch", "--filter", wanted, "--call-graph", "fp")
