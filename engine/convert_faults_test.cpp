@@ -315,10 +315,16 @@ TEST_P(ConvertFaultsTest, MigrationsGoDownOnlyWhereNoConversionIsAndLeaveTheTabl
 TEST_P(ConvertFaultsTest, ARunnerThatIsKilledInMidCopyIsGoneOnFrom) {
   const char* folder = std::getenv("WELLHEAD_BIN_DIR");
   if (folder == nullptr) GTEST_SKIP() << "needs the programs: set WELLHEAD_BIN_DIR";
+  // Enough that a busy machine, too, sees the copy under way before it is done.
+  constexpr int more_rows = 400'000;
+  execute(
+      "INSERT INTO telemetry (\"timestamp\", device_id) SELECT timestamptz '2026-02-01' + n * interval "
+      "'1 second', 'well-' || n % 7 FROM generate_series(1, " +
+      std::to_string(more_rows) + ") AS n");
   {
     Runner made = runner("telemetry");  // the program would make the extension on the plain one
     Conversion conversion = prepared(made);
-    ASSERT_TRUE(conversion.begin(rows));
+    ASSERT_TRUE(conversion.begin(rows + more_rows));
   }
   const std::string program = std::string(folder) + "/wellhead";
   std::array<const char*, 8> arguments{program.c_str(), "migrate",      "convert", "telemetry",
@@ -342,7 +348,7 @@ TEST_P(ConvertFaultsTest, ARunnerThatIsKilledInMidCopyIsGoneOnFrom) {
   const auto done = runner("telemetry").converter->run();
   ASSERT_TRUE(done) << done.error();
   EXPECT_NE(told_.find("Going on behind"), std::string::npos) << told_;
-  EXPECT_EQ(value("SELECT count(*) FROM telemetry"), std::to_string(rows + 1));
+  EXPECT_EQ(value("SELECT count(*) FROM telemetry"), std::to_string(rows + more_rows + 1));
 }
 
 TEST_P(ConvertFaultsTest, WhatIsNoPlainTableIsRefused) {
