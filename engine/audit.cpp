@@ -3,23 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstring>
 
-#include "base/assert.hpp"
 #include "sink/progress.hpp"
+#include "sink/row_number.hpp"
 
 namespace wellhead {
 namespace {
-
-template <typename Number>
-Number number_in(const std::optional<std::string>& text) {
-  WELLHEAD_ASSERT(text.has_value());
-  Number number = 0;
-  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), number);
-  WELLHEAD_ASSERT(error == std::errc{});
-  return number;
-}
 
 std::unexpected<std::string> refused(std::string_view doing, const DatabaseError& error) {
   return std::unexpected(

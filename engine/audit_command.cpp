@@ -7,7 +7,6 @@
 #include <string>
 
 #include "base/clock.hpp"
-#include "codec/timestamp.hpp"
 #include "engine/audit.hpp"
 #include "engine/commands.hpp"
 #include "engine/config_check.hpp"
@@ -36,19 +35,11 @@ int fail(const std::string& sentence, int exit_code = exit_failed) {
   return exit_code;
 }
 
-// "2026-03-01T12:00:00Z", or "1h" for an hour ago.
-std::optional<std::int64_t> parse_moment(const std::string& text) {
-  if (const auto ago = parse_duration(text))
-    return SystemClock().wall_us() - std::chrono::duration_cast<std::chrono::microseconds>(*ago).count();
-  const auto moment = parse_rfc3339(text);
-  return moment ? std::optional(*moment) : std::nullopt;
-}
-
 std::optional<WrittenRange> range_of(const AuditArguments& arguments) {
   WrittenRange range;
   const auto read = [](const std::optional<std::string>& text, std::int64_t& into) {
     if (!text) return true;
-    const auto moment = parse_moment(*text);
+    const auto moment = parse_moment(*text, SystemClock().wall_us());
     if (moment) into = *moment;
     return moment.has_value();
   };

@@ -10,6 +10,8 @@
 #include <span>
 #include <utility>
 
+#include "codec/timestamp.hpp"
+
 namespace wellhead {
 namespace {
 
@@ -93,6 +95,12 @@ std::expected<std::chrono::milliseconds, std::string> parse_duration(std::string
 
 std::string format_duration(std::chrono::milliseconds duration) {
   return format_quantity(static_cast<std::uint64_t>(duration.count()), duration_units);
+}
+
+std::optional<std::int64_t> parse_moment(std::string_view text, std::int64_t now_us) {
+  if (const auto ago = parse_duration(text)) return now_us - std::chrono::microseconds(*ago).count();
+  const auto moment = parse_rfc3339(text);
+  return moment ? std::optional(*moment) : std::nullopt;
 }
 
 std::expected<std::uint64_t, std::string> parse_size(std::string_view text) {

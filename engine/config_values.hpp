@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <expected>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -24,6 +25,10 @@ struct Endpoint {
 [[nodiscard]] std::expected<std::chrono::milliseconds, std::string> parse_duration(std::string_view text);
 // In the largest unit that keeps it whole: 90'000 ms is "90s".
 [[nodiscard]] std::string format_duration(std::chrono::milliseconds duration);
+
+// A time with its offset ("2026-03-01T12:00:00Z"), or how long ago it was ("90s", "1h"): microseconds since
+// 2000-01-01 UTC, as `now_us` is. Null for anything else.
+[[nodiscard]] std::optional<std::int64_t> parse_moment(std::string_view text, std::int64_t now_us);
 
 // A whole number and one of B, KiB, MiB, GiB; without a unit, bytes.
 [[nodiscard]] std::expected<std::uint64_t, std::string> parse_size(std::string_view text);

@@ -28,6 +28,13 @@ TEST(ConfigValues, WhatIsNoDurationIsRefused) {
     EXPECT_FALSE(parse_duration(text)) << text;
 }
 
+TEST(ConfigValues, AMomentIsATimeOrAnAge) {
+  EXPECT_EQ(parse_moment("2000-01-01T01:00:01+01:00", 77), 1'000'000);
+  EXPECT_EQ(parse_moment("90s", 100'000'000), 10'000'000);
+  for (const char* text : {"", "yesterday", "2026-03-01", "2026-03-01T12:00:00", "-1h"})
+    EXPECT_EQ(parse_moment(text, 0), std::nullopt) << text;
+}
+
 TEST(ConfigValues, SizesTakeEveryUnit) {
   EXPECT_EQ(parse_size("512"), 512U);
   EXPECT_EQ(parse_size("512B"), 512U);

@@ -1,92 +1,16 @@
 #include "engine/migrate.hpp"
 
-#include <gtest/gtest.h>
-
-#include <algorithm>
 #include <array>
 #include <future>
-#include <memory>
 #include <thread>
 
 #include "codec/quality.hpp"
 #include "codec/schema.hpp"
-#include "engine/odd_server.hpp"
+#include "engine/migrate_fixture.hpp"
 #include "sink/catalog.hpp"
-#include "sink/pg_database.hpp"
-#include "tests/support/test_database.hpp"
 
 namespace wellhead {
 namespace {
-
-// Runs against any server: with TimescaleDB of either edition, or without.
-class MigrateTest : public testing::Test {
- protected:
-  void SetUp() override {
-    WELLHEAD_SKIP_WITHOUT_DATABASE();
-    test_database_ = std::make_unique<TestDatabase>();
-    // The extension is the migrations' to create.
-    test_database_->execute("DROP EXTENSION IF EXISTS timescaledb CASCADE");
-    timescaledb_ = test_database_->value(
-                       "SELECT count(*) FROM pg_settings WHERE name = 'timescaledb.disable_load'") == "1";
-    const auto parsed = parse_migrations(embedded_migration_files(), embedded_down_files());
-    ASSERT_TRUE(parsed);
-    shipped_ = *parsed;
-  }
-
-  std::unique_ptr<PgDatabase> connect() { return connect_with(test_database_->connection()); }
-  static std::unique_ptr<PgDatabase> connect_with(const std::string& connection) {
-    PostgresOptions options;
-    options.connection = connection;
-    auto database = std::make_unique<PgDatabase>(options, "wellhead test");
-    const auto connected = database->connect();
-    EXPECT_TRUE(connected) << connected.error().message;
-    return database;
-  }
-  std::expected<MigrationReport, std::string> up(std::span<const Migration> migrations,
-                                                 std::set<std::string> options = {}) {
-    const auto database = connect();
-    return Migrator(*database, migrations, std::move(options),
-                    [this](std::string_view told) { told_ += told; })
-        .up();
-  }
-  std::expected<MigrationReport, std::string> status(std::span<const Migration> migrations) {
-    const auto database = connect();
-    return Migrator(*database, migrations, {}, [](std::string_view) {}).status();
-  }
-  std::string value(const std::string& sql) { return test_database_->value(sql); }
-
-  template <typename Call>
-  auto with_migrator(std::span<const Migration> migrations, Call call) {
-    const auto database = connect();
-    Migrator migrator(*database, migrations, {}, [this](std::string_view told) { told_ += told; });
-    return call(migrator);
-  }
-  std::expected<std::string, std::string> plan() {
-    return with_migrator(shipped_, [](Migrator& migrator) { return migrator.plan(); });
-  }
-  std::expected<std::vector<std::string>, std::string> verify() {
-    return with_migrator(shipped_, [](Migrator& migrator) { return migrator.verify(); });
-  }
-  std::expected<MigrationReport, std::string> down(std::span<const Migration> migrations,
-                                                   std::optional<int> to, bool data_loss = false) {
-    return with_migrator(migrations, [&](Migrator& migrator) { return migrator.down(to, data_loss); });
-  }
-
-  // How many of the shipped migrations an `up` without options applies. REQUIRES the extension where it can
-  // be.
-  [[nodiscard]] int always_applied() {
-    const auto database = connect();
-    const Server server = detect_server(*database).value();
-    return static_cast<int>(std::ranges::count_if(shipped_, [&](const Migration& shipped) {
-      return shipped.option.empty() && shipped.edition.holds(server);
-    }));
-  }
-
-  std::unique_ptr<TestDatabase> test_database_;
-  bool timescaledb_ = false;
-  std::vector<Migration> shipped_;
-  std::string told_;
-};
 
 // Migrations from SQL alone, named a, b, c, …
 class Script {
@@ -568,103 +492,6 @@ TEST_F(MigrateTest, AnAggregateOfSomebodyElsesInTheWayIsNamedBeforeAnythingIsMad
   EXPECT_TRUE(refused.error().starts_with("A materialized view named telemetry_1min is in the way"))
       << refused.error();
   EXPECT_EQ(value("SELECT to_regclass('telemetry') IS NULL"), "t");
-}
-
-// What a server of another kind or age would say is put into its mouth; all else is the real one.
-class OddServerTest : public MigrateTest {
- protected:
-  template <typename Call>
-  auto with(std::function<void(DatabaseRow&)> change, Call call) {
-    const auto database = connect();
-    OddServer server(*database, std::move(change));
-    Migrator migrator(server, shipped_, {}, [this](std::string_view told) { told_ += told; });
-    return call(migrator);
-  }
-  auto up_with(std::function<void(DatabaseRow&)> change) {
-    return with(std::move(change), [](Migrator& migrator) { return migrator.up(); });
-  }
-  void expect_untouched() {
-    EXPECT_EQ(value("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace"), "0");
-    EXPECT_EQ(value("SELECT count(*) FROM pg_extension WHERE extname = 'timescaledb'"), "0");
-  }
-};
-
-TEST_F(OddServerTest, AServerThatIsTooOldIsRefusedAndNothingIsChanged) {
-  const auto old_server = up_with([](DatabaseRow& row) {
-    row[0] = "13.18";
-    row[1] = "130018";
-  });
-  ASSERT_FALSE(old_server);
-  EXPECT_EQ(old_server.error(),
-            "This server is too old: it is PostgreSQL 13.18, and wellhead needs PostgreSQL 14, with "
-            "TimescaleDB 2.7 or newer "
-            "where there is one. Nothing was changed; upgrade the server.");
-  const auto old_extension = up_with([](DatabaseRow& row) { row[2] = "2.6.1"; });
-  ASSERT_FALSE(old_extension);
-  EXPECT_NE(old_extension.error().find("with TimescaleDB 2.6.1"), std::string::npos) << old_extension.error();
-  expect_untouched();
-}
-
-TEST_F(OddServerTest, AnExtensionThatIsMissingOrNotPreloadedIsToldAndTheTablesArePartitioned) {
-  const auto not_installed = with(
-      [](DatabaseRow& row) {
-        row[4] = "f";
-        row[5] = "f";
-      },
-      [](Migrator& migrator) { return migrator.plan(); });
-  ASSERT_TRUE(not_installed) << not_installed.error();
-  EXPECT_NE(not_installed->find("-- 0011_partitions"), std::string::npos);
-  expect_untouched();
-  const auto not_preloaded = up_with([](DatabaseRow& row) {
-    row[4] = "t";
-    row[5] = "f";
-  });
-  ASSERT_TRUE(not_preloaded) << not_preloaded.error();
-  EXPECT_NE(told_.find("it is installed, but shared_preload_libraries does not name timescaledb"),
-            std::string::npos)
-      << told_;
-  EXPECT_EQ(value("SELECT relkind FROM pg_class WHERE oid = 'telemetry'::regclass"), "p");
-}
-
-TEST_F(OddServerTest, OnPlainPostgreSqlTheRunnerPlansMakesAndComparesPartitionsAndGoesNoFurtherDown) {
-  const auto planned = with(without_timescaledb, [](Migrator& migrator) { return migrator.plan(); });
-  ASSERT_TRUE(planned) << planned.error();
-  EXPECT_NE(planned->find("-- 0011_partitions\nBEGIN;\n"), std::string::npos);
-  EXPECT_EQ(planned->find("CREATE EXTENSION IF NOT EXISTS timescaledb"), std::string::npos);
-  expect_untouched();
-  const auto made = up_with(without_timescaledb);
-  ASSERT_TRUE(made) << made.error();
-  EXPECT_EQ(value("SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relkind = 'p'"),
-            "dead_letter diagnostic_results esp_telemetry telemetry telemetry_1hour telemetry_1min "
-            "telemetry_daily");
-  EXPECT_EQ(value("SELECT count(*) FROM wellhead_chunks('telemetry') WHERE range_until > now()"), "4");
-  const auto again = up_with(without_timescaledb);
-  ASSERT_TRUE(again) << again.error();
-  EXPECT_EQ(again->applied_now, 0);
-
-  const auto verify = [&] {
-    return with(without_timescaledb, [](Migrator& migrator) { return migrator.verify(); }).value();
-  };
-  EXPECT_TRUE(verify().empty()) << testing::PrintToString(verify());
-  test_database_->execute(
-      "ALTER TABLE telemetry DROP COLUMN rpm; CREATE INDEX own_idx ON telemetry (pressure)");
-  const std::vector<std::string> differences = verify();
-  ASSERT_EQ(differences.size(), 3U) << testing::PrintToString(differences);  // the check goes with its column
-  EXPECT_EQ(differences[0], "telemetry: the column rpm is missing; it is to be: real.");
-  EXPECT_TRUE(differences[2].starts_with("telemetry: the index own_idx is there, and no migration makes it"))
-      << differences[2];
-
-  const auto down = with(without_timescaledb, [](Migrator& migrator) { return migrator.down(10, true); });
-  ASSERT_FALSE(down);
-  EXPECT_NE(down.error().find("The migration 0011_partitions has no way back. Nothing was changed"),
-            std::string::npos)
-      << down.error();
-  const auto aggregates =
-      with(without_timescaledb, [](Migrator& migrator) { return migrator.down(11, false); });
-  ASSERT_TRUE(aggregates) << aggregates.error();
-  EXPECT_EQ(value("SELECT to_regclass('telemetry_1min') IS NULL AND to_regclass('telemetry') IS NOT NULL"),
-            "t");
-  ASSERT_TRUE(up_with(without_timescaledb));
 }
 
 }  // namespace

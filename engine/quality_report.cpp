@@ -4,15 +4,14 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <iterator>
 #include <string_view>
 #include <utility>
 
-#include "base/assert.hpp"
 #include "base/json_text.hpp"
 #include "engine/dead_letter_print.hpp"
+#include "sink/row_number.hpp"
 
 namespace wellhead {
 namespace {
@@ -28,15 +27,6 @@ std::string sentence_of(const DatabaseError& error) {
   return fmt::format(
       "There is no report: the database says{}{}: {}. The role needs SELECT on the stream's table.",
       error.sqlstate.empty() ? "" : " ", error.sqlstate, error.message);
-}
-
-template <typename Number>
-Number number_in(const std::optional<std::string>& text) {
-  WELLHEAD_ASSERT(text.has_value());
-  Number number = 0;
-  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), number);
-  WELLHEAD_ASSERT(error == std::errc{});
-  return number;
 }
 
 std::optional<double> figure_in(const std::optional<std::string>& text) {

@@ -1,13 +1,12 @@
 // The parts of `wellhead score` that compare with the database.
 #include <fmt/format.h>
 
-#include <chrono>
 #include <iostream>
 
 #include "base/clock.hpp"
 #include "codec/quality.hpp"
-#include "codec/timestamp.hpp"
 #include "engine/config_check.hpp"
+#include "engine/config_values.hpp"
 #include "engine/exit_codes.hpp"
 #include "engine/file_scorer.hpp"
 #include "engine/node_journal.hpp"
@@ -21,14 +20,6 @@ namespace {
 int fail(const std::string& sentence, int exit_code = exit_failed) {
   std::cerr << sentence << '\n';
   return exit_code;
-}
-
-// An age, such as 1h, or a moment; microseconds since 2000-01-01 UTC.
-std::optional<std::int64_t> parse_moment(const std::string& text) {
-  if (const auto ago = parse_duration(text))
-    return SystemClock().wall_us() - std::chrono::duration_cast<std::chrono::microseconds>(*ago).count();
-  const auto moment = parse_rfc3339(text);
-  return moment ? std::optional(*moment) : std::nullopt;
 }
 
 // Null after a sentence on standard error.
@@ -54,7 +45,7 @@ int replay_journal(const ScoreArguments& arguments, const LoadedConfig& loaded, 
   RescoreOptions options;
   options.write = !arguments.dry_run;
   if (arguments.since) {
-    const auto since = parse_moment(*arguments.since);
+    const auto since = parse_moment(*arguments.since, SystemClock().wall_us());
     if (!since)
       return fail(
           "--since takes a time with its offset (2026-03-01T12:00:00Z) or how long ago it was (90s, 1h).",

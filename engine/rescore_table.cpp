@@ -3,13 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <map>
 
-#include "base/assert.hpp"
 #include "codec/quality.hpp"
 #include "codec/schema_index.hpp"
 #include "codec/sorted_row.hpp"
+#include "sink/row_number.hpp"
 
 namespace wellhead {
 namespace {
@@ -30,15 +29,6 @@ Verdict merged(const Verdict& after, const Verdict& before, std::uint64_t kept) 
   verdict.score = quality_score(verdict.flags);
   if ((kept & quality_bit(QualityReason::anomalous)) != 0) verdict.anomaly = before.anomaly;
   return verdict;
-}
-
-template <typename Number>
-Number number_in(const std::optional<std::string>& text) {
-  WELLHEAD_ASSERT(text.has_value());
-  Number number = 0;
-  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), number);
-  WELLHEAD_ASSERT(error == std::errc{});
-  return number;
 }
 
 std::string moment(std::int64_t time_us) {

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <random>
 
 #include "base/assert.hpp"
+#include "sink/row_number.hpp"
 
 namespace wellhead {
 namespace {
@@ -23,15 +23,6 @@ std::string keys_of(const Lanes& lanes) {
     keys += "(" + key_of(entry.lane) + ")";
   }
   return keys;
-}
-
-template <typename Number>
-Number number_in(const std::optional<std::string>& text) {
-  WELLHEAD_ASSERT(text.has_value());
-  Number number = 0;
-  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), number);
-  WELLHEAD_ASSERT(error == std::errc{});
-  return number;
 }
 
 }  // namespace
