@@ -10,10 +10,11 @@ namespace wellhead {
 namespace {
 
 // With a journal, shares of all batches: so many may be away at shards without anybody waiting for them, and
-// so many may hold rows whose commit somebody waits for. What remains is for rows on their way into the
-// journal, however long the database is gone.
+// so many may hold rows whose commit somebody waits for. A quarter remains, whatever the two have, for rows on
+// their way into the journal, however long the database is gone.
 constexpr std::uint32_t away_divisor = 2;
-constexpr std::uint32_t returns_divisor = 4;
+constexpr std::uint32_t returns_divisor = 2;
+constexpr std::uint32_t kept_free_divisor = 4;
 // Dead letters take no batch when fewer than this share of all is free, or more than that share of what goes
 // into the journal at once is in use: the rest is for records.
 constexpr std::uint32_t spare_divisor = 8;
@@ -62,7 +63,8 @@ BatchingIntake::BatchingIntake(const BatchingOptions& options, std::vector<Shard
       ledger_(ledger),
       retries_(ledger),
       batches_unsent_max_(options.batches_max),
-      returns_owed_max_(options.batches_max) {
+      returns_owed_max_(options.batches_max),
+      batches_kept_max_(options.batches_max) {
   WELLHEAD_ASSERT(ledger == nullptr || writer != nullptr);
   if (writer != nullptr) gate_.emplace(*writer);
   for (ShardPort& port : require_shards(std::move(shards), board)) {
@@ -79,6 +81,7 @@ BatchingIntake::BatchingIntake(const BatchingOptions& options, std::vector<Shard
     WELLHEAD_ASSERT(sections >= lane_count);
     batches_unsent_max_ = static_cast<std::uint32_t>(std::min<std::size_t>(sections, options_.batches_max));
     returns_owed_max_ = std::max(options_.batches_max / returns_divisor, lane_count);
+    batches_kept_max_ = std::max(options_.batches_max - options_.batches_max / kept_free_divisor, lane_count);
   }
   stats_.rejected_by_stream = std::vector<RejectedByCode>(options_.streams);
   batches_.reserve(options_.batches_max);
@@ -227,6 +230,8 @@ std::optional<SubmitResult> BatchingIntake::refuse_before_decoding(AckLevel ack)
     if (problem.empty()) problem = "the connection to the database is being made; repeat in a moment";
     return SubmitResult{.submission = Submission::unavailable, .message = std::move(problem)};
   }
+  if (refused_.for_memory || (refused_.for_returns && ack == AckLevel::commit))
+    return SubmitResult{.submission = Submission::busy, .message = {}};
   const bool not_ready = gate_ && gate_->state() == JournalGate::State::not_ready;
   if (!not_ready && book_.pending() < options_.requests_max) return std::nullopt;
   refused_.for_memory = true;
@@ -254,7 +259,7 @@ SubmitResult BatchingIntake::refuse_for_memory() {
                        "this node keeps for rows whose commit is waited for",
                        " or with Ack: journal, or raise pipeline.memory");
   }
-  refused_.for_memory = true;
+  (shortage_ == Shortage::returns ? refused_.for_returns : refused_.for_memory) = true;
   return {.submission = Submission::busy, .message = {}};
 }
 
@@ -378,7 +383,8 @@ bool BatchingIntake::reserve_returns() {
   std::uint32_t added = 0;
   for_each_batch_in_work([&](const Batch& batch) { added += batch.must_return() ? 0U : 1U; });
   shortage_ = Shortage::returns;
-  if (returns_owed_ + added > returns_owed_max_) return false;
+  if (returns_owed_ + added > returns_owed_max_ || returns_owed_ + added + others_away_ > batches_kept_max_)
+    return false;
   returns_owed_ += added;
   for_each_batch_in_work([](Batch& batch) { batch.set_must_return(); });
   return true;

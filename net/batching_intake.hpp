@@ -115,9 +115,11 @@ class BatchingIntake final : public Intake, private RowSink {
   };
   // What there was not enough of for the last request that did not fit.
   enum class Shortage : std::uint8_t { batches, block, returns, ledger };
-  // Who was refused and is owed on_capacity(): by what stood in the way.
+  // Who was refused and is owed on_capacity(): by what stood in the way. Those who come later are refused by
+  // the same at once, without being decoded in vain, and do not overtake who waits.
   struct Refused {
     bool for_memory = false;
+    bool for_returns = false;  // of who waits for the commit
     bool by_journal = false;
     bool by_shard = false;
   };
@@ -154,6 +156,7 @@ class BatchingIntake final : public Intake, private RowSink {
   std::size_t receive_returned();
   void look_at_shards();
   [[nodiscard]] bool capacity_due(bool moved) const;
+  [[nodiscard]] bool may_keep_away(const Lane& lane) const;
   void number_unsent();
   std::size_t pass_on();
   std::size_t send_batches();
@@ -184,10 +187,12 @@ class BatchingIntake final : public Intake, private RowSink {
   std::vector<Batch*> unsent_;        // begin_block()'s own, kept for its memory
   std::uint32_t batches_unsent_ = 0;  // open or sealed
   std::uint32_t returns_owed_ = 0;    // batches whose commit a request waits for, with a journal
+  std::uint32_t others_away_ = 0;     // batches at shards that nobody waits for, with a journal
   // With a journal; see the constructor.
   std::uint32_t batches_unsent_max_;
   std::uint32_t batches_away_max_;  // of a lane, but those that must return
   std::uint32_t returns_owed_max_;
+  std::uint32_t batches_kept_max_;  // returns_owed_ and others_away_ together
   std::size_t ledger_bytes_max_ = 0;  // of a block's ledger section
   std::uint32_t request_in_work_ = 0;
   RowKind kind_in_work_ = RowKind::record;

@@ -63,6 +63,7 @@ std::size_t BatchingIntake::receive_returned() {
       Batch* batch = returned[index];
       WELLHEAD_ASSERT(batch->reactor() == options_.reactor_index);
       --lanes_[batch->shard()].away;
+      if (gate_ && !batch->must_return()) --others_away_;
       book_.settle_returned(*batch);
       release_batch(batch);
     }
@@ -81,7 +82,7 @@ void BatchingIntake::look_at_shards() {
 bool BatchingIntake::capacity_due(bool moved) const {
   const bool journal_open = !gate_ || gate_->state() == JournalGate::State::open;
   if (!journal_open) return false;
-  return (refused_.for_memory && moved) || refused_.by_journal ||
+  return ((refused_.for_memory || refused_.for_returns) && moved) || refused_.by_journal ||
          (refused_.by_shard && unavailable_shard_ == lanes_.size());
 }
 
@@ -126,6 +127,10 @@ void BatchingIntake::number(Lane& lane, Batch& batch) {
 void BatchingIntake::send(Lane& lane, Batch* batch) {
   ++lane.away;
   lane.sender.send(batch);
+}
+
+bool BatchingIntake::may_keep_away(const Lane& lane) const {
+  return lane.away < batches_away_max_ && returns_owed_ + others_away_ < batches_kept_max_;
 }
 
 // Batches with rows, by shard and in order, out of their lanes.
@@ -217,7 +222,10 @@ void BatchingIntake::on_block_durable() {
     WELLHEAD_ASSERT(sequence == lane.sequence + 1);
     lane.sequence = sequence;
     book_.settle_durable(*batch);
-    if (batch->must_return() || lane.away < batches_away_max_) {
+    if (batch->must_return()) {
+      send(lane, batch);
+    } else if (may_keep_away(lane)) {
+      ++others_away_;
       send(lane, batch);
     } else {
       lane.spilled = true;
