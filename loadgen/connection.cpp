@@ -112,7 +112,8 @@ void Connection::on_events(std::uint32_t events, std::int64_t now_ns) {
     finish_connect(now_ns);
   }
   if (state_ != State::open) return;
-  if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) read_all(now_ns);
+  constexpr std::uint32_t ended = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
+  if ((events & (EPOLLIN | ended)) != 0) read_all((events & ended) != 0, now_ns);
   if (state_ == State::open && (events & EPOLLOUT) != 0) write_all(now_ns);
 }
 
@@ -126,7 +127,9 @@ void Connection::on_wake(std::int64_t now_ns) {
   }
 }
 
-void Connection::read_all(std::int64_t now_ns) {
+// A read that fills less than the buffer has emptied the socket; only its end is not seen then, which is told
+// by an event of its own.
+void Connection::read_all(bool to_the_end, std::int64_t now_ns) {
   std::vector<char>& buffer = context_.receive_buffer;
   while (state_ == State::open) {
     const ssize_t got = ::recv(socket_.get(), buffer.data(), buffer.size(), 0);
@@ -147,6 +150,7 @@ void Connection::read_all(std::int64_t now_ns) {
       drop("connection closed by the node", now_ns);
       wake_ns_ = wake_ns == Schedule::never_ns ? now_ns : wake_ns;  // at once, or when the answer said
     }
+    if (!to_the_end && static_cast<std::size_t>(got) < buffer.size()) return;
   }
 }
 

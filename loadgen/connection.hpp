@@ -85,7 +85,7 @@ class Connection {
   [[nodiscard]] std::expected<void, std::string> open_socket();
   void finish_connect(std::int64_t now_ns);
   void opened();
-  void read_all(std::int64_t now_ns);
+  void read_all(bool to_the_end, std::int64_t now_ns);
   void write_all(std::int64_t now_ns);
   void advance(std::size_t bytes, std::int64_t now_ns);
   void drop(std::string_view reason, std::int64_t now_ns);
