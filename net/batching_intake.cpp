@@ -10,8 +10,8 @@ namespace wellhead {
 namespace {
 
 // With a journal, shares of all batches: so many may be away at shards without anybody waiting for them, and
-// so many may hold rows whose commit somebody waits for. A quarter remains, whatever the two have, for rows on
-// their way into the journal, however long the database is gone.
+// so many may hold rows whose commit somebody waits for. A quarter remains, whatever the two have, for rows
+// on their way into the journal, however long the database is gone.
 constexpr std::uint32_t away_divisor = 2;
 constexpr std::uint32_t returns_divisor = 2;
 constexpr std::uint32_t kept_free_divisor = 4;
@@ -62,6 +62,7 @@ BatchingIntake::BatchingIntake(const BatchingOptions& options, std::vector<Shard
             writer != nullptr, stats_),
       ledger_(ledger),
       retries_(ledger),
+      batches_(options.batch_bytes, options.batches_max, options.reactor_index),
       batches_unsent_max_(options.batches_max),
       returns_owed_max_(options.batches_max),
       batches_kept_max_(options.batches_max) {
@@ -84,8 +85,6 @@ BatchingIntake::BatchingIntake(const BatchingOptions& options, std::vector<Shard
     batches_kept_max_ = std::max(options_.batches_max - options_.batches_max / kept_free_divisor, lane_count);
   }
   stats_.rejected_by_stream = std::vector<RejectedByCode>(options_.streams);
-  batches_.reserve(options_.batches_max);
-  batches_free_.reserve(options_.batches_max);
   look_at_shards();
 }
 
@@ -243,7 +242,7 @@ SubmitResult BatchingIntake::refuse_for_memory() {
   stats_.batch_exhaustions.add();
   switch (shortage_) {
     case Shortage::batches:
-      if (batches_free_.size() < batches_.size()) break;
+      if (batches_.free_count() < batches_.count()) break;
       return too_large(options_.batches_max * options_.batch_bytes, "this node has for rows on their way",
                        ", or raise pipeline.memory");
     case Shortage::block:
@@ -297,8 +296,7 @@ std::byte* BatchingIntake::allocate_row(std::uint64_t device_hash, std::uint32_t
 
 // Whether there is so much room that dead letters may have some of it.
 bool BatchingIntake::spare_room() const {
-  const std::size_t free = batches_free_.size() + options_.batches_max - batches_.size();
-  return free > options_.batches_max / spare_divisor &&
+  return batches_.free_count() > options_.batches_max / spare_divisor &&
          batches_unsent_ <= batches_unsent_max_ / unsent_divisor;
 }
 
@@ -308,14 +306,11 @@ Batch* BatchingIntake::acquire_batch(std::uint32_t shard) {
     shortage_ = Shortage::block;
     return nullptr;
   }
-  if (batches_free_.empty()) {
+  Batch* batch = batches_.acquire();
+  if (batch == nullptr) {
     shortage_ = Shortage::batches;
-    if (batches_.size() == options_.batches_max) return nullptr;
-    batches_.push_back(std::make_unique<Batch>(options_.batch_bytes, options_.reactor_index));
-    batches_free_.push_back(batches_.back().get());
+    return nullptr;
   }
-  Batch* batch = batches_free_.back();
-  batches_free_.pop_back();
   batch->set_shard(shard);
   ++batches_unsent_;
   return batch;
@@ -323,8 +318,7 @@ Batch* BatchingIntake::acquire_batch(std::uint32_t shard) {
 
 void BatchingIntake::release_batch(Batch* batch) {
   if (gate_ && batch->must_return()) --returns_owed_;
-  batch->reset();
-  batches_free_.push_back(batch);
+  batches_.release(batch);
 }
 
 void BatchingIntake::drop_open(Lane& lane) {

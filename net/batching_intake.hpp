@@ -29,6 +29,7 @@
 #include "net/request_book.hpp"
 #include "net/retry_book.hpp"
 #include "queue/batch.hpp"
+#include "queue/batch_pool.hpp"
 #include "queue/lane.hpp"
 #include "queue/mailbox.hpp"
 
@@ -182,8 +183,7 @@ class BatchingIntake final : public Intake, private RowSink {
   LedgerTable* ledger_;
   RetryBook retries_;
   std::vector<Lane> lanes_;
-  std::vector<std::unique_ptr<Batch>> batches_;  // all of them, made when first needed
-  std::vector<Batch*> batches_free_;
+  BatchPool batches_;
   std::vector<Batch*> unsent_;        // begin_block()'s own, kept for its memory
   std::uint32_t batches_unsent_ = 0;  // open or sealed
   std::uint32_t returns_owed_ = 0;    // batches whose commit a request waits for, with a journal
@@ -192,7 +192,7 @@ class BatchingIntake final : public Intake, private RowSink {
   std::uint32_t batches_unsent_max_;
   std::uint32_t batches_away_max_;  // of a lane, but those that must return
   std::uint32_t returns_owed_max_;
-  std::uint32_t batches_kept_max_;  // returns_owed_ and others_away_ together
+  std::uint32_t batches_kept_max_;    // returns_owed_ and others_away_ together
   std::size_t ledger_bytes_max_ = 0;  // of a block's ledger section
   std::uint32_t request_in_work_ = 0;
   RowKind kind_in_work_ = RowKind::record;

@@ -12,6 +12,7 @@ namespace {
 constexpr std::size_t claims_reserved = 256;
 
 std::byte* allocate_aligned(std::size_t bytes) {
+  WELLHEAD_ASSERT(bytes % Batch::alignment == 0);
   void* memory = std::aligned_alloc(Batch::alignment, bytes);
   if (memory == nullptr) throw std::bad_alloc();
   return static_cast<std::byte*>(memory);
@@ -24,8 +25,14 @@ void Batch::AlignedFree::operator()(std::byte* memory) const noexcept {
 }
 
 Batch::Batch(std::size_t capacity_bytes, std::uint32_t reactor)
-    : memory_(allocate_aligned(capacity_bytes)), capacity_bytes_(capacity_bytes), reactor_(reactor) {
-  WELLHEAD_ASSERT(capacity_bytes % alignment == 0 && capacity_bytes > header_room_bytes);
+    : Batch({allocate_aligned(capacity_bytes), capacity_bytes}, reactor) {
+  own_.reset(memory_);
+}
+
+Batch::Batch(std::span<std::byte> memory, std::uint32_t reactor)
+    : memory_(memory.data()), capacity_bytes_(memory.size()), reactor_(reactor) {
+  WELLHEAD_ASSERT(memory.size() % alignment == 0 && memory.size() > header_room_bytes);
+  WELLHEAD_ASSERT(reinterpret_cast<std::uintptr_t>(memory.data()) % alignment == 0);
   claims_.reserve(claims_reserved);
 }
 
@@ -33,7 +40,7 @@ std::byte* Batch::append(std::uint32_t request_slot, std::uint32_t request_gener
                          std::uint32_t tuple_bytes, RowKind kind) noexcept {
   const std::size_t bytes = row_bytes(tuple_bytes);
   WELLHEAD_ASSERT(fits(bytes));
-  std::byte* row = memory_.get() + header_room_bytes + bytes_;
+  std::byte* row = memory_ + header_room_bytes + bytes_;
   bytes_ += bytes;
   const bool same_request = !claims_.empty() && claims_.back().request_slot == request_slot &&
                             claims_.back().request_generation == request_generation &&
@@ -61,8 +68,8 @@ void Batch::rewind(const BatchMark& mark) noexcept {
 std::span<std::byte> Batch::section() noexcept {
   const std::size_t used = header_room_bytes + bytes_;
   const std::size_t padded = (used + alignment - 1) / alignment * alignment;
-  std::memset(memory_.get() + used, 0, padded - used);
-  return {memory_.get(), padded};
+  std::memset(memory_ + used, 0, padded - used);
+  return {memory_, padded};
 }
 
 void Batch::adopt(std::size_t bytes, std::uint32_t row_count) noexcept {

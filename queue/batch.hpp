@@ -62,6 +62,8 @@ class Batch {
 
   // Allocates `capacity_bytes`, a multiple of `alignment`, of which header_room_bytes are not for rows.
   Batch(std::size_t capacity_bytes, std::uint32_t reactor);
+  // The same in memory that outlives the batch, aligned to `alignment`.
+  Batch(std::span<std::byte> memory, std::uint32_t reactor);
 
   [[nodiscard]] bool fits(std::size_t bytes) const noexcept {
     return bytes <= capacity_bytes_ - header_room_bytes - bytes_;
@@ -76,7 +78,7 @@ class Batch {
   void reset() noexcept;
 
   [[nodiscard]] std::span<const std::byte> rows() const noexcept {
-    return {memory_.get() + header_room_bytes, bytes_};
+    return {memory_ + header_room_bytes, bytes_};
   }
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
   [[nodiscard]] std::uint32_t row_count() const noexcept { return row_count_; }
@@ -101,7 +103,7 @@ class Batch {
   // The journal's view: header room and rows, zeros behind them up to a multiple of `alignment`.
   [[nodiscard]] std::span<std::byte> section() noexcept;
   // All memory, to read a section of the journal into; then adopt() tells what is in it.
-  [[nodiscard]] std::span<std::byte> memory() noexcept { return {memory_.get(), capacity_bytes_}; }
+  [[nodiscard]] std::span<std::byte> memory() noexcept { return {memory_, capacity_bytes_}; }
   void adopt(std::size_t bytes, std::uint32_t row_count) noexcept;
 
   [[nodiscard]] BatchOutcome outcome() const noexcept { return outcome_; }
@@ -114,7 +116,8 @@ class Batch {
     void operator()(std::byte* memory) const noexcept;
   };
 
-  std::unique_ptr<std::byte[], AlignedFree> memory_;
+  std::unique_ptr<std::byte[], AlignedFree> own_;  // null where the memory is somebody else's
+  std::byte* memory_;
   std::size_t capacity_bytes_;
   std::size_t bytes_ = 0;
   std::uint32_t row_count_ = 0;

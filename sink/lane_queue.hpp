@@ -22,10 +22,10 @@
 
 #include "journal/journal.hpp"
 #include "queue/batch.hpp"
+#include "queue/batch_pool.hpp"
 #include "queue/lane.hpp"
 #include "queue/refused_rows.hpp"
 #include "sink/committer.hpp"
-#include "sink/replay_pool.hpp"
 
 namespace wellhead {
 
@@ -41,7 +41,7 @@ struct LaneContext {
   Journal* journal;  // null: there is none
   const StreamMaps& maps;
   bool accept_loss;  // go on over batches that neither the journal nor the database has
-  ReplayPool& pool;
+  BatchPool& pool;
   ShardStats& stats;
   RefusedRows* refused;  // null: nobody asks
 };

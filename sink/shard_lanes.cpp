@@ -26,7 +26,7 @@ ShardLanes::ShardLanes(std::uint32_t shard, const FlushOptions& options, LaneBoa
                        StreamMaps maps, ShardStats& stats, RefusedRows* refused)
     : options_(options),
       maps_(std::move(maps)),
-      pool_(replay_batch_bytes(options, journal), replay_batches(options, journal)),
+      pool_(replay_batch_bytes(options, journal), replay_batches(options, journal), Batch::no_reactor),
       context_{shard, journal, maps_, options.accept_loss, pool_, stats, refused} {
   for (std::uint32_t reactor = 0; reactor < board.reactors(); ++reactor)
     add_lane({board.epoch(), reactor, shard}, board.at(reactor, shard), 0);

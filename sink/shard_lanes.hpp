@@ -15,7 +15,6 @@
 
 #include "sink/committer.hpp"
 #include "sink/lane_queue.hpp"
-#include "sink/replay_pool.hpp"
 
 namespace wellhead {
 
@@ -91,7 +90,7 @@ class ShardLanes {
 
   const FlushOptions options_;
   const StreamMaps maps_;
-  ReplayPool pool_;
+  BatchPool pool_;
   LaneContext context_;
   std::vector<LaneQueue> lanes_;  // the current run's by reactor, then those of earlier ones
   std::size_t first_turn_ = 0;    // the lane that the next flush asks first
