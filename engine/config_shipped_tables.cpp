@@ -26,6 +26,7 @@ class ShippedTable {
       const auto known = std::ranges::find(shipped_.columns, column.name, &ColumnConfig::name);
       if (known != shipped_.columns.end()) check_range(column, *known);
     }
+    check_bits();
     return std::move(mistakes_);
   }
 
@@ -56,6 +57,40 @@ class ShippedTable {
         "{} is wider than a CHECK constraint of table \"{}\", which takes {} {}: {}. Set {} to {} "
         "{}.",
         rule, stream_.table, relation, allowed, consequence, key, relation, allowed);
+  }
+
+  // In SQL, wellhead_quality_reasons() knows the bits of quality_flags by the table's own list of scored
+  // columns. Fewer at its end are no harm: no bit means another column then.
+  void check_bits() {
+    if (std::ranges::find(stream_.columns, ColumnSource::quality_flags, &ColumnConfig::source) ==
+        stream_.columns.end())
+      return;
+    const auto known = scored(shipped_);
+    const auto given = scored(stream_);
+    for (std::size_t bit = 0; bit < given.size(); ++bit) {
+      if (bit < known.size() && given[bit]->name == known[bit]->name) continue;
+      const auto left_out = bit < known.size()
+                                ? std::ranges::find(stream_.columns, known[bit]->name, &ColumnConfig::name)
+                                : stream_.columns.end();
+      const bool is_left_out = left_out != stream_.columns.end() && !left_out->scored;
+      return say_bits(is_left_out ? *left_out : *given[bit], is_left_out);
+    }
+  }
+
+  void say_bits(const ColumnConfig& column, bool is_left_out) {
+    say(column,
+        fmt::format("scored = {} would shift the bits of quality_flags in table \"{}\", whose meaning is "
+                    "fixed by the columns it ships with: SQL would name the wrong columns, in old rows or "
+                    "in new ones. Leave it {}; for other scored columns write the stream to a table of "
+                    "your own.",
+                    !is_left_out, stream_.table, is_left_out));
+  }
+
+  static std::vector<const ColumnConfig*> scored(const StreamConfig& stream) {
+    std::vector<const ColumnConfig*> columns;
+    for (const ColumnConfig& column : stream.columns)
+      if (column.scored) columns.push_back(&column);
+    return columns;
   }
 
   const StreamConfig& shipped_;

@@ -22,6 +22,9 @@ class ConfigTest : public testing::Test {
   auto load_file(const std::string& content) {
     return load_config({write("wellhead.toml", content), {}, {}});
   }
+  static std::string with(std::string text, std::string_view from, std::string_view to) {
+    return text.replace(text.find(from), from.size(), to);
+  }
   // The only error of a file, without the directory before it.
   std::string error_of(const std::string& content) {
     const auto loaded = load_file(content);
@@ -440,6 +443,33 @@ TEST_F(ConfigTest, AStreamOfItsOwnColumnsIsHeldAgainstTheShippedTableItWritesTo)
                                 "than a CHECK constraint of table \"telemetry\""))
       << error_of(own);
   EXPECT_TRUE(load_file(own + "min = 0\n"));
+}
+
+TEST_F(ConfigTest, TheScoredColumnsOfAShippedTableKeepTheirBits) {
+  EXPECT_EQ(
+      error_of("[streams.telemetry.rules.rpm]\nscored = false\n"),
+      "wellhead.toml:1:26: Stream \"telemetry\", column \"rpm\": scored = false would shift the bits of "
+      "quality_flags in table \"telemetry\", whose meaning is fixed by the columns it ships with: SQL would "
+      "name the wrong columns, in old rows or in new ones. Leave it true; for other scored columns write the "
+      "stream to a table of your own.");
+  const std::string own =
+      "[streams.pumps]\ntable = \"telemetry\"\ndevice = \"device_id\"\ntime = \"timestamp\"\n"
+      "[[streams.pumps.columns]]\nname = \"device_id\"\ntype = \"text\"\n"
+      "[[streams.pumps.columns]]\nname = \"timestamp\"\ntype = \"timestamptz\"\n"
+      "[[streams.pumps.columns]]\nname = \"{}\"\ntype = \"real\"\nmin = 0\nmax = 200\nscored = true\n";
+  const std::string flags =
+      "[[streams.pumps.columns]]\nname = \"quality_flags\"\ntype = \"bigint\"\nsource = \"quality_flags\"\n";
+  const std::string vibration = with(own, "{}", "vibration");
+  EXPECT_TRUE(
+      error_of(vibration + flags)
+          .starts_with("wellhead.toml:11:1: Stream \"pumps\", column \"vibration\": scored = true would "
+                       "shift the bits of quality_flags in table \"telemetry\""))
+      << error_of(vibration + flags);
+  EXPECT_TRUE(load_file(vibration)) << "without flags there are no bits";
+  // Fewer at the end of the list leave the others where they are.
+  EXPECT_TRUE(load_file(with(own, "{}", "temperature") + flags));
+  EXPECT_TRUE(load_file("[streams.telemetry.rules.discharge_pressure]\nscored = false\n"));
+  EXPECT_TRUE(load_file("[streams.telemetry]\ntable = \"pumps\"\nrules.rpm = { scored = false }\n"));
 }
 
 TEST_F(ConfigTest, NoStreamTakesTheNameOfTheDeadLetter) {
