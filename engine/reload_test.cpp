@@ -65,6 +65,30 @@ TEST_F(ReloadTest, WhatOnlyARestartCanChangeIsNamedWithItsPlace) {
   EXPECT_EQ(change(""), "wellhead.toml:2:1: streams.wells is not there any more.");
 }
 
+TEST_F(ReloadTest, TheUnitAColumnIsStoredInNeedsARestartAndTheOneRecordsComeInDoesNot) {
+  const std::string in_psi = with(wells, "max = 100", "max = 100\nunit = \"psi\"");
+  const LoadedConfig started = *load(in_psi);
+  Reloader reloader(started, keeper_);
+  const auto found = needs_restart(started, *load(with(in_psi, "\"psi\"", "\"bar\"")));
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_TRUE(
+      found[0].ends_with("wellhead.toml:2:1: streams.wells stores column \"pressure\" in \"bar\", not in "
+                         "\"psi\": its table would mix "
+                         "both, and the devices' baselines would be wrong; use a new column, or convert the "
+                         "table before a restart."))
+      << found[0];
+  EXPECT_NE(change(in_psi).find("in \"psi\", not in no unit: "), std::string::npos) << change(in_psi);
+  EXPECT_EQ(reloader.reload(load(with(in_psi, "\"psi\"", "\"bar\""))), ReloadOutcome::needs_restart);
+  RulesHold rules;
+  rules.refresh(*started.schemas[3]);
+  EXPECT_EQ(rules.config().columns[2].unit, "psi");
+  // Another spelling of the same unit, and another unit of the records.
+  EXPECT_EQ(reloader.reload(load(with(in_psi, "\"psi\"", "\"PSI\"\ninput_unit = \"bar\""))),
+            ReloadOutcome::done);
+  EXPECT_TRUE(rules.refresh(*started.schemas[3]));
+  EXPECT_EQ(rules.config().columns[2].input_unit, "bar");
+}
+
 TEST_F(ReloadTest, ASecretThatChangedIsNotShown) {
   const auto found = needs_restart(*load("[database]\nurl = \"postgresql://a:hidden@127.0.0.1/x\"\n"),
                                    *load("[database]\nurl = \"postgresql://a:secret@127.0.0.1/x\"\n"));
