@@ -114,7 +114,7 @@ DatabaseResult<std::string> refused_values(Database& database, const Constraint&
 std::string sentence(const Schema& schema, const Constraint& constraint, const ColumnConfig& rule,
                      const std::string& refused) {
   const std::string fix = rule.out_of_range == OutOfRange::keep
-                              ? "keep no values out of range there (out_of_range), "
+                              ? "set out_of_range of the column to \"null\" or \"reject\", "
                               : "set min and max of the column to what it takes, ";
   return "stream " + quoted(schema.name()) + ": the rules of column " + quoted(rule.name) + " let through " +
          refused + ", which CHECK constraint " + quoted(constraint.name) + " of table " +
