@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <xxhash.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <limits>
@@ -245,6 +246,43 @@ TEST(decoder, converts_units_before_it_checks_the_range) {
   EXPECT_EQ(with_unit(R"("temperature_unit":"F","temperature_unit":"F")").only_error(), Code::duplicate_key);
   EXPECT_EQ(refused({.unit = "degF", .input_unit = "degC"}, "3.4e38"), Code::number_out_of_range)
       << "and no infinity";
+}
+
+// By hand: 1 bar = 100,000 Pa and 1 psi = 6,894.757293 Pa, so 1 bar = 14.50377377 psi and 1 kPa a hundredth
+// of it; 1 bbl = 158.987294928 l, so 1 m³/day = 6.28981077 bbl/day.
+TEST(decoder, stores_what_gateways_send_in_their_own_units_in_those_of_the_table) {
+  StreamConfig config = builtin_streams().front();
+  const auto column = [&](std::string_view name) -> ColumnConfig& {
+    return *std::ranges::find(config.columns, name, &ColumnConfig::name);
+  };
+  column("temperature").input_unit = "degF";
+  column("pressure").input_unit = "bar";
+  column("flow_rate").input_unit = "m³/day";
+  column("intake_pressure").input_unit = "kPa";
+  column("discharge_pressure").input_unit = "bar";
+  column("discharge_pressure").unit_key = "discharge_unit";
+  const Decoded decoded =
+      decode(*test::compile(config),
+             R"([{"timestamp":1714564800,"device_id":"w","temperature":194,"vibration":0.5,"pressure":200,
+                 "flow_rate":250,"intake_pressure":1500,"discharge_pressure":12,"discharge_unit":"MPa"},
+                {"timestamp":1714564801,"device_id":"w","pressure":-0.5,"flow_rate":0,"intake_pressure":101.325,
+                 "discharge_pressure":12}])");
+
+  ASSERT_EQ(decoded.result.accepted, 2U);
+  const test::Fields first = decoded.fields(0);
+  EXPECT_EQ(as_real(first[2]), 90.0F);             // (194 − 32) · 5/9 °C
+  EXPECT_EQ(as_real(first[3]), 0.5F);              // in/s as it came
+  EXPECT_FLOAT_EQ(as_real(first[4]), 2900.7548F);  // 200 · 14.50377377 psi
+  EXPECT_FLOAT_EQ(as_real(first[5]), 1572.4527F);  // 250 · 6.28981077 bbl/day
+  EXPECT_FLOAT_EQ(as_real(first[8]), 217.55661F);  // 1,500 · 0.1450377377 psi
+  EXPECT_FLOAT_EQ(as_real(first[9]), 1740.4529F);  // 12 MPa = 120 bar, the record's word before the stream's
+  const test::Fields second = decoded.fields(1);
+  EXPECT_EQ(second[4], std::nullopt);  // −0.5 bar is below zero psi too
+  EXPECT_EQ(as_real(second[5]), 0.0F);
+  EXPECT_FLOAT_EQ(as_real(second[8]), 14.695949F);  // one atmosphere
+  EXPECT_FLOAT_EQ(as_real(second[9]), 174.04529F);  // 12 bar
+  ASSERT_EQ(decoded.rows.repaired().size(), 1U);
+  EXPECT_EQ(decoded.rows.repaired().front().field, "pressure");
 }
 
 TEST(decoder, converts_from_the_configured_input_unit) {

@@ -12,6 +12,7 @@
 #include "engine/exit_codes.hpp"
 #include "engine/journal_check.hpp"
 #include "sink/catalog.hpp"
+#include "sink/catalog_checks.hpp"
 #include "sink/pg_database.hpp"
 
 namespace wellhead {
@@ -71,6 +72,12 @@ int check_database(const LoadedConfig& loaded) {
   for (const std::string& finding : findings->problems) std::cout << "database: " << finding << '\n';
   if (!findings->problems.empty()) return exit_failed;
   std::cout << "database: every stream can be written\n";
+  const auto narrower = find_narrower_checks(database, loaded.schemas);
+  if (!narrower) {
+    std::cout << fmt::format("database: its constraints cannot be read: {}\n", narrower.error().message);
+    return exit_failed;
+  }
+  for (const std::string& finding : *narrower) std::cout << "database: warning: " << finding << '\n';
   return check_attribute_queries(database, loaded);
 }
 

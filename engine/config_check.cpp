@@ -8,6 +8,7 @@
 #include "codec/dead_letter.hpp"
 #include "codec/row.hpp"
 #include "engine/config_keys.hpp"
+#include "engine/config_shipped_tables.hpp"
 #include "engine/cores.hpp"
 #include "net/batching_intake.hpp"
 #include "queue/batch.hpp"
@@ -113,6 +114,8 @@ class Checker {
       return;
     }
     loaded_.schemas.push_back(std::move(*schema));
+    for (const std::string& mistake : find_shipped_table_mistakes(stream.config))
+      errors_.push_back(fmt::format("{}: {}", place_of_mistake(stream, mistake), mistake));
     const std::size_t longest = longest_row_bytes(stream.config);
     if (longest > config_.batch_bytes - Batch::header_room_bytes)
       errors_.push_back(

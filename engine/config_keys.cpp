@@ -151,7 +151,7 @@ constexpr std::array keys_table{
     ConfigKey{.name = "dead_letter.payload_bytes_max", .type = KeyType::size, .slot = WELLHEAD_SLOT(dead_letter.payload_bytes_max), .minimum = 64, .maximum = mebibyte,
               .help = "What `dead_letter` keeps of one record's bytes. A longer record cannot be replayed."},
     ConfigKey{.name = "dead_letter.per_request_max", .type = KeyType::integer, .slot = WELLHEAD_SLOT(dead_letter.per_request_max), .minimum = 0, .maximum = 1'000'000,
-              .help = "Bad records of one request that are kept in `dead_letter`; of the others there is only their number. 0: none is kept."},
+              .help = "Bad and repaired records of one request that are kept in `dead_letter`; of the others there is only their number. 0: none is kept."},
 
     ConfigKey{.name = "scoring.enabled", .type = KeyType::boolean, .slot = WELLHEAD_SLOT(scoring.enabled),
               .help = "Judges each reading by what is known of its device. Off: rows keep the score the record by itself has, and no anomaly is flagged."},

@@ -1,5 +1,6 @@
 #include "engine/config.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -20,6 +21,9 @@ class ConfigTest : public testing::Test {
   }
   auto load_file(const std::string& content) {
     return load_config({write("wellhead.toml", content), {}, {}});
+  }
+  static std::string with(std::string text, std::string_view from, std::string_view to) {
+    return text.replace(text.find(from), from.size(), to);
   }
   // The only error of a file, without the directory before it.
   std::string error_of(const std::string& content) {
@@ -361,7 +365,7 @@ TEST_F(ConfigTest, AStreamOfABuiltInOnesNameTakesItsPlaceAndOthersFollow) {
 TEST_F(ConfigTest, ATableWithoutColumnsChangesTheBuiltInStreamOfItsName) {
   const auto loaded = load_file(
       "[streams.telemetry]\npast_max = \"30d\"\n"
-      "[streams.telemetry.rules.pressure]\nmin = -14.7\ninput_unit = \"bar\"\nrate_max = 50\n"
+      "[streams.telemetry.rules.pressure]\nmin = 14.7\ninput_unit = \"bar\"\nrate_max = 50\n"
       "[streams.telemetry.scoring]\nlate_after = \"1m\"\n");
   ASSERT_TRUE(loaded) << testing::PrintToString(loaded.error());
   ASSERT_EQ(loaded->config.streams.size(), 3U);
@@ -369,7 +373,7 @@ TEST_F(ConfigTest, ATableWithoutColumnsChangesTheBuiltInStreamOfItsName) {
   EXPECT_EQ(stream.past_max_s, 30 * 86'400);
   EXPECT_EQ(stream.scoring.late_after_s, 60);
   ASSERT_EQ(stream.columns.size(), builtin_streams()[0].columns.size());
-  EXPECT_EQ(stream.columns[4].minimum, -14.7);
+  EXPECT_EQ(stream.columns[4].minimum, 14.7);
   EXPECT_EQ(stream.columns[4].input_unit, "bar");
   EXPECT_EQ(stream.columns[4].unit, "psi");
   EXPECT_EQ(stream.columns[4].rate_max, 50.0);
@@ -393,6 +397,79 @@ TEST_F(ConfigTest, AMistakeInARuleIsToldWithItsPlace) {
   const std::string scoring = error_of("[streams.telemetry.scoring]\nwarm_up = 0\n");
   EXPECT_TRUE(scoring.starts_with("wellhead.toml:1:1: Stream \"telemetry\": scoring.warm_up must be from "))
       << scoring;
+}
+
+TEST_F(ConfigTest, ARangeWiderThanTheCheckOfAShippedTableIsAMistake) {
+  constexpr std::string_view consequence =
+      "the database would refuse each row with such a value, and it would become a dead letter instead of a "
+      "row";
+  const auto too_wide = [&](std::string_view place, std::string_view column, std::string_view rule,
+                            std::string_view taken, std::string_view fix) {
+    return fmt::format(
+        "wellhead.toml:{}: Stream \"telemetry\", column \"{}\": {} is wider than a CHECK "
+        "constraint of table \"telemetry\", which takes {}: {}. Set {}.",
+        place, column, rule, taken, consequence, fix);
+  };
+  EXPECT_EQ(error_of("[streams.telemetry.rules.pressure]\nmin = -14.7\n"),
+            too_wide("1:26", "pressure", "min = -14.7", "at least 0", "min to at least 0"));
+  EXPECT_EQ(error_of("[streams.telemetry.rules.pressure]\nmin = -inf\n"),
+            too_wide("1:26", "pressure", "no min", "at least 0", "min to at least 0"));
+  EXPECT_EQ(error_of("[streams.telemetry]\nrules.rpm = { max = 9000 }\nrules.temperature = { max = 260 }\n"),
+            too_wide("3:7", "temperature", "max = 260", "at most 200", "max to at most 200"));
+  EXPECT_EQ(
+      error_of("[streams.telemetry.rules.vibration]\nout_of_range = \"keep\"\n"),
+      fmt::format("wellhead.toml:1:26: Stream \"telemetry\", column \"vibration\": out_of_range = \"keep\" "
+                  "would store what a CHECK constraint of table \"telemetry\" does not take: {}. Use "
+                  "\"null\" or \"reject\".",
+                  consequence));
+  // Narrower ranges, columns without a CHECK and other tables are the user's own affair.
+  EXPECT_TRUE(
+      load_file("[streams.telemetry.rules.temperature]\nmin = -40\nmax = 180\n"
+                "[streams.esp_telemetry.rules.pip]\nmin = 0\nout_of_range = \"keep\"\n"
+                "[streams.diagnostic_results.rules.confidence]\nmin = 0.5\n"));
+  EXPECT_TRUE(
+      load_file("[streams.telemetry]\ntable = \"plant.telemetry\"\n"
+                "rules.temperature = { max = 260, out_of_range = \"keep\" }\n"));
+}
+
+TEST_F(ConfigTest, AStreamOfItsOwnColumnsIsHeldAgainstTheShippedTableItWritesTo) {
+  const std::string own =
+      "[streams.pumps]\ntable = \"telemetry\"\ndevice = \"device_id\"\ntime = \"timestamp\"\n"
+      "[[streams.pumps.columns]]\nname = \"device_id\"\ntype = \"text\"\n"
+      "[[streams.pumps.columns]]\nname = \"timestamp\"\ntype = \"timestamptz\"\n"
+      "[[streams.pumps.columns]]\nname = \"rpm\"\ntype = \"real\"\n";
+  EXPECT_TRUE(
+      error_of(own).starts_with("wellhead.toml:11:1: Stream \"pumps\", column \"rpm\": no min is wider "
+                                "than a CHECK constraint of table \"telemetry\""))
+      << error_of(own);
+  EXPECT_TRUE(load_file(own + "min = 0\n"));
+}
+
+TEST_F(ConfigTest, TheScoredColumnsOfAShippedTableKeepTheirBits) {
+  EXPECT_EQ(
+      error_of("[streams.telemetry.rules.rpm]\nscored = false\n"),
+      "wellhead.toml:1:26: Stream \"telemetry\", column \"rpm\": scored = false would shift the bits of "
+      "quality_flags in table \"telemetry\", whose meaning is fixed by the columns it ships with: SQL would "
+      "name the wrong columns, in old rows or in new ones. Leave it true; for other scored columns write the "
+      "stream to a table of your own.");
+  const std::string own =
+      "[streams.pumps]\ntable = \"telemetry\"\ndevice = \"device_id\"\ntime = \"timestamp\"\n"
+      "[[streams.pumps.columns]]\nname = \"device_id\"\ntype = \"text\"\n"
+      "[[streams.pumps.columns]]\nname = \"timestamp\"\ntype = \"timestamptz\"\n"
+      "[[streams.pumps.columns]]\nname = \"{}\"\ntype = \"real\"\nmin = 0\nmax = 200\nscored = true\n";
+  const std::string flags =
+      "[[streams.pumps.columns]]\nname = \"quality_flags\"\ntype = \"bigint\"\nsource = \"quality_flags\"\n";
+  const std::string vibration = with(own, "{}", "vibration");
+  EXPECT_TRUE(
+      error_of(vibration + flags)
+          .starts_with("wellhead.toml:11:1: Stream \"pumps\", column \"vibration\": scored = true would "
+                       "shift the bits of quality_flags in table \"telemetry\""))
+      << error_of(vibration + flags);
+  EXPECT_TRUE(load_file(vibration)) << "without flags there are no bits";
+  // Fewer at the end of the list leave the others where they are.
+  EXPECT_TRUE(load_file(with(own, "{}", "temperature") + flags));
+  EXPECT_TRUE(load_file("[streams.telemetry.rules.discharge_pressure]\nscored = false\n"));
+  EXPECT_TRUE(load_file("[streams.telemetry]\ntable = \"pumps\"\nrules.rpm = { scored = false }\n"));
 }
 
 TEST_F(ConfigTest, NoStreamTakesTheNameOfTheDeadLetter) {

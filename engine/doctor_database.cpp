@@ -8,6 +8,7 @@
 #include "database/conversion_table.hpp"
 #include "engine/migrate.hpp"
 #include "sink/catalog.hpp"
+#include "sink/catalog_checks.hpp"
 
 namespace wellhead {
 namespace {
@@ -100,6 +101,10 @@ void judge_streams(const DatabaseFacts& facts, Findings& findings) {
   }
   if (facts.stream_problems.empty())
     findings.push_back(finding(ok, "streams", "every stream can be written"));
+  for (const std::string& each : facts.narrower_checks)
+    findings.push_back(finding(warning, "constraints", each,
+                               "the record is kept in dead_letter, and the table has no row of it",
+                               "wellhead check   # tells when rules and constraints agree"));
 }
 
 void judge_watching(const ServerFacts& facts, Findings& findings) {
@@ -147,6 +152,7 @@ DatabaseFacts gather_database(Database& database, std::span<const SchemaPointer>
   facts.stream_problems = catalog
                               ? catalog->problems
                               : std::vector{"The catalog cannot be read: " + describe(catalog.error()) + "."};
+  if (auto narrower = find_narrower_checks(database, streams)) facts.narrower_checks = std::move(*narrower);
   auto pending = pending_migrations(database);
   if (pending)
     facts.pending = std::move(*pending);

@@ -18,6 +18,7 @@ struct DatabaseFacts {
   bool left_alone = false;  // nobody wanted it asked
   ServerFacts server;
   std::vector<std::string> stream_problems;  // sentences: streams that cannot be written
+  std::vector<std::string> narrower_checks;  // sentences: values that rules let through and a table refuses
   std::vector<std::string> pending;          // migrations that are not applied
   std::string migrations_problem;            // a sentence: why that is not known
 };

@@ -136,6 +136,14 @@ TEST_F(DoctorDatabaseTest, MigrationsAndStreamsAreToldByName) {
       << "one right is one finding";
 }
 
+TEST_F(DoctorDatabaseTest, AConstraintThatTakesLessThanTheRulesIsAWarningBesideTheStreams) {
+  EXPECT_FALSE(told("constraints"));
+  facts_.narrower_checks = {"stream \"rig\": 260 is refused"};
+  EXPECT_EQ(level("constraints"), FindingLevel::warning);
+  EXPECT_EQ(found("constraints").seen, "stream \"rig\": 260 is refused");
+  EXPECT_EQ(level("streams"), FindingLevel::ok);
+}
+
 TEST_F(DoctorDatabaseTest, SwitchesThatMustBeOnAre) {
   const std::pair<const char*, FindingLevel> expected[] = {{"fsync", FindingLevel::problem},
                                                            {"full_page_writes", FindingLevel::problem},

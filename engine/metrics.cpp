@@ -126,13 +126,14 @@ void add_dead_letters(Exposition& exposition, const NodeView& node) {
   }
   for (const ShardReading& shard : node.shards()) committed += shard.stats->dead_letters.value();
   exposition.counter("wellhead_dead_letters_total",
-                     "Rows made for dead_letter of records that were rejected.", {}, taken);
+                     "Rows made for dead_letter of records that were rejected or repaired.", {}, taken);
   exposition.counter("wellhead_dead_letters_committed_total", "Those that are committed in the database.", {},
                      committed);
-  exposition.counter("wellhead_dead_letters_dropped_total",
-                     "Rejected records without a row in dead_letter: too many in their request, or no memory "
-                     "to spare.",
-                     {}, dropped);
+  exposition.counter(
+      "wellhead_dead_letters_dropped_total",
+      "Rejected or repaired records without a row in dead_letter: too many in their request, or no "
+      "memory to spare. Of a repaired one, the value that was replaced is gone.",
+      {}, dropped);
 }
 
 void add_replies(Exposition& exposition, const ReactorReading& reactor) {

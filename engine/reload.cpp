@@ -8,6 +8,7 @@
 
 #include "base/assert.hpp"
 #include "base/log.hpp"
+#include "codec/units.hpp"
 #include "engine/config_keys.hpp"
 
 namespace wellhead {
@@ -96,8 +97,24 @@ class Comparison {
     if (before.scored != after.scored)
       return add(fresh_, index,
                  fmt::format("has column \"{}\" {}scored", after.name, after.scored ? "" : "not "));
+    if (!same_unit(before.unit, after.unit))
+      add(fresh_, index,
+          fmt::format("stores column \"{}\" in {}, not in {}: its table would mix both, and the devices' "
+                      "baselines would be wrong; use a new column, or convert the table before a restart",
+                      after.name, unit_text(after.unit), unit_text(before.unit)));
     if (before.source != after.source && (computed(before.source) || computed(after.source)))
       add(fresh_, index, fmt::format("computes column \"{}\" differently", after.name));
+  }
+
+  // Another spelling is no other unit.
+  static bool same_unit(const std::string& before, const std::string& after) {
+    const Unit* const old_unit = find_unit(before);
+    const Unit* const new_unit = find_unit(after);
+    return before == after || (old_unit != nullptr && new_unit != nullptr && old_unit->same_scale(*new_unit));
+  }
+
+  static std::string unit_text(const std::string& unit) {
+    return unit.empty() ? "no unit" : quote_toml(unit);
   }
 
   const LoadedConfig& in_force_;

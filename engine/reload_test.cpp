@@ -65,6 +65,30 @@ TEST_F(ReloadTest, WhatOnlyARestartCanChangeIsNamedWithItsPlace) {
   EXPECT_EQ(change(""), "wellhead.toml:2:1: streams.wells is not there any more.");
 }
 
+TEST_F(ReloadTest, TheUnitAColumnIsStoredInNeedsARestartAndTheOneRecordsComeInDoesNot) {
+  const std::string in_psi = with(wells, "max = 100", "max = 100\nunit = \"psi\"");
+  const LoadedConfig started = *load(in_psi);
+  Reloader reloader(started, keeper_);
+  const auto found = needs_restart(started, *load(with(in_psi, "\"psi\"", "\"bar\"")));
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_TRUE(
+      found[0].ends_with("wellhead.toml:2:1: streams.wells stores column \"pressure\" in \"bar\", not in "
+                         "\"psi\": its table would mix "
+                         "both, and the devices' baselines would be wrong; use a new column, or convert the "
+                         "table before a restart."))
+      << found[0];
+  EXPECT_NE(change(in_psi).find("in \"psi\", not in no unit: "), std::string::npos) << change(in_psi);
+  EXPECT_EQ(reloader.reload(load(with(in_psi, "\"psi\"", "\"bar\""))), ReloadOutcome::needs_restart);
+  RulesHold rules;
+  rules.refresh(*started.schemas[3]);
+  EXPECT_EQ(rules.config().columns[2].unit, "psi");
+  // Another spelling of the same unit, and another unit of the records.
+  EXPECT_EQ(reloader.reload(load(with(in_psi, "\"psi\"", "\"PSI\"\ninput_unit = \"bar\""))),
+            ReloadOutcome::done);
+  EXPECT_TRUE(rules.refresh(*started.schemas[3]));
+  EXPECT_EQ(rules.config().columns[2].input_unit, "bar");
+}
+
 TEST_F(ReloadTest, ASecretThatChangedIsNotShown) {
   const auto found = needs_restart(*load("[database]\nurl = \"postgresql://a:hidden@127.0.0.1/x\"\n"),
                                    *load("[database]\nurl = \"postgresql://a:secret@127.0.0.1/x\"\n"));
@@ -108,6 +132,72 @@ TEST_F(ReloadTest, StreamsAreFoundByNameWhateverTheirOrder) {
   rules.refresh(*started.schemas[3]);
   EXPECT_EQ(rules.config().name, "wells");
   EXPECT_EQ(rules.config().columns[2].maximum, 100);
+}
+
+TEST_F(ReloadTest, AMistakeInARuleIsNamedWithItsPlaceAndLeavesTheRulesInForce) {
+  const LoadedConfig started = *load(wells);
+  Reloader reloader(started, keeper_);
+  // The good half of each change would show if a part of it came into force.
+  const std::string wider = with(wells, "max = 100", "max = 200");
+  const auto refused = [&](const std::string& change) {
+    const auto fresh = load(wider + change);
+    EXPECT_FALSE(fresh);
+    EXPECT_EQ(reloader.reload(fresh), ReloadOutcome::refused);
+    if (fresh) return std::string("no mistake");
+    EXPECT_EQ(fresh.error().size(), 1U) << testing::PrintToString(fresh.error());
+    return fresh.error().front().substr(directory_.path().string().size() + 1);
+  };
+  EXPECT_EQ(refused("[streams.wells.rules.presure]\nmin = 1\n"),
+            "wellhead.toml:15:22: streams.wells.rules.presure is a rule for a column that the stream does "
+            "not have; "
+            "did you mean \"pressure\"?.");
+  EXPECT_EQ(refused("[streams.wells.rules.pressure]\nunit = \"furlong\"\n"),
+            "wellhead.toml:15:22: Stream \"wells\", column \"pressure\": there is no unit \"furlong\".");
+  EXPECT_EQ(
+      refused("[streams.wells.rules.pressure]\nmin = 300\n"),
+      "wellhead.toml:15:22: Stream \"wells\", column \"pressure\": has a range that no value meets: real has "
+      "none from 300 to 200.");
+  EXPECT_TRUE(
+      refused("[streams.telemetry.rules.temperature]\nmax = 260\n")
+          .starts_with("wellhead.toml:15:26: Stream \"telemetry\", column \"temperature\": max = 260 is "
+                       "wider than a CHECK constraint"));
+  EXPECT_TRUE(
+      refused("[streams.telemetry.rules.rpm]\nscored = false\n")
+          .starts_with("wellhead.toml:15:26: Stream \"telemetry\", column \"rpm\": scored = false would "
+                       "shift the bits"));
+  RulesHold rules;
+  rules.refresh(*started.schemas[3]);
+  EXPECT_EQ(rules.config().columns[2].maximum, 100);
+  rules.refresh(*started.schemas[0]);
+  EXPECT_EQ(rules.config().columns[2].maximum, 200);
+  EXPECT_EQ(reloader.stats().refused.value(), 5U);
+  EXPECT_EQ(reloader.stats().done.value(), 0U);
+}
+
+TEST_F(ReloadTest, ABrokenLineOfAnAttributesFileIsRefusedAndLeavesTheRulesInForce) {
+  const std::string csv = directory_ / "wells.csv";
+  const auto write = [&](const std::string& lines) { std::ofstream(csv) << lines; };
+  const std::string enriched = std::string(wells) +
+                               "[[streams.wells.columns]]\nname = \"site\"\ntype = \"text\"\n"
+                               "source = \"attribute\"\n[streams.wells.attributes]\nfile = \"" +
+                               csv + "\"\n";
+  write("device,site\nw1,north\n");
+  const LoadedConfig started = *load(enriched);
+  AttributeKeeper keeper{nullptr, nullptr};
+  Reloader reloader(started, keeper);
+  const std::string wider = with(enriched, "max = 100", "max = 200");
+  write("device,site\nw1,north\nw2,\"south\n");
+  const auto tables = read_attributes_files(*load(wider));
+  ASSERT_FALSE(tables);
+  EXPECT_TRUE(tables.error().front().starts_with(csv + ":3: ")) << tables.error().front();
+  EXPECT_EQ(reloader.reload(load(wider)), ReloadOutcome::refused);
+  RulesHold rules;
+  rules.refresh(*started.schemas[3]);
+  EXPECT_EQ(rules.config().columns[2].maximum, 100);
+  write("device,site\nw1,north\nw2,south\n");
+  EXPECT_EQ(reloader.reload(load(wider)), ReloadOutcome::done);
+  EXPECT_TRUE(rules.refresh(*started.schemas[3]));
+  EXPECT_EQ(rules.config().columns[2].maximum, 200);
 }
 
 TEST_F(ReloadTest, AMistakeOrAChangeThatNeedsARestartLeavesTheRulesInForce) {

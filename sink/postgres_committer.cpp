@@ -5,6 +5,7 @@
 #include "base/assert.hpp"
 #include "base/log.hpp"
 #include "sink/catalog.hpp"
+#include "sink/catalog_checks.hpp"
 #include "sink/pg_database.hpp"
 
 namespace wellhead {
@@ -140,6 +141,18 @@ PostgresCommitter::Step PostgresCommitter::check_streams() {
     return std::unexpected(Failure{ErrorKind::operator_needed, joined(found->problems)});
   has_chunks_ = found->has_chunks;
   if (const auto looked = look_at_tables(*found); !looked) return failed(looked.error());
+  if (const auto warned = warn_of_narrower_checks(); !warned) return failed(warned.error());
+  return {};
+}
+
+// They hold up no row: salvage finds the ones they refuse. One shard tells for all, and nothing twice.
+DatabaseResult<void> PostgresCommitter::warn_of_narrower_checks() {
+  if (shard_ != 0) return {};
+  auto found = find_narrower_checks(*database_, std::span(streams_).first(streams_in_use_));
+  if (!found) return std::unexpected(found.error());
+  if (*found == narrower_checks_) return {};
+  for (const std::string& sentence : *found) log::warning(sentence);
+  narrower_checks_ = std::move(*found);
   return {};
 }
 

@@ -88,6 +88,7 @@ class PostgresCommitter final : public Committer {
   [[nodiscard]] Step connect();
   [[nodiscard]] Step check_streams();
   [[nodiscard]] DatabaseResult<void> look_at_tables(const CatalogReport& catalog);
+  [[nodiscard]] DatabaseResult<void> warn_of_narrower_checks();
   [[nodiscard]] Step read_progress(std::span<LaneProgress> lanes);
 
   [[nodiscard]] std::string chunk_lock() const;
@@ -133,6 +134,7 @@ class PostgresCommitter final : public Committer {
       true;                  // no row goes compressed where this connection has not compressed yet
   bool has_chunks_ = false;  // the server has TimescaleDB
   InvalidationLog invalidations_;
+  std::vector<std::string> narrower_checks_;  // as they were told last
   std::vector<Refusal> refusals_;
   std::uint64_t bytes_ = 0;
   bool committing_ = false;      // the COMMIT may happen without this side hearing of it

@@ -1,9 +1,9 @@
 """What scoring costs a shard: processor time a row, with every reading judged and without.
 
 Records go by NDJSON as fast as they are answered, and the time ends when the last of them is committed. Nodes with scoring and
-without take turns. A row's way through a shard is its thread and the database session the thread drives; scoring is held against
-both together, and told as a share of the thread alone as well, which sorts and copies a row in less time than reading its eight
-fields takes (docs/scoring.md).
+without take turns. The target is the shard's processor time, which is its thread's: scoring is to add at most 15 % to it. It adds
+more, since the thread does little else with a row (docs/scoring.md), and the run says so and fails. A row's way through a shard is
+also the database session the thread drives; the share of both together is told beside the target and does not take its place.
 """
 
 import statistics
@@ -47,7 +47,9 @@ def main():
         unscored = statistics.median(threads["unscored"])
         cost = statistics.median(threads["scored"]) - unscored
         of_both = cost / (unscored + statistics.median(databases["unscored"]))
-        run.target("share of a row's processor time in its shard and the shard's session that scoring adds", of_both, COST_MAX)
+        run.target("share of the processor time of a row in its shard's thread that scoring adds", cost / unscored, COST_MAX)
+        # Always the smaller of the two, so the exit code is that of the target.
+        run.target("beside it: the same of the thread and its database session together", of_both, COST_MAX)
         return run.finish({"shard_nanoseconds_per_row": {way: spread(values) for way, values in threads.items()},
                            "database_nanoseconds_per_row": {way: spread(values) for way, values in databases.items()},
                            "added_nanoseconds_per_row": round(cost, 1), "share_of_thread": round(cost / unscored, 3),
