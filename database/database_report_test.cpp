@@ -285,7 +285,7 @@ TEST_P(AnyServerReportTest, ALockedTableCostsOnePartAndNotTheRest) {
   fill(recent);
   const auto other = connect();
   ASSERT_TRUE(other->run("BEGIN; LOCK TABLE wellhead_progress IN ACCESS EXCLUSIVE MODE"));
-  const auto report = read_database_report(*connection_, ReportScope::watched, milliseconds(200));
+  const auto report = read_database_report(*connection_, ReportScope::watched, milliseconds(2'000));
   ASSERT_TRUE(report) << report.error();
   EXPECT_NE(section(*report, "lanes").problem, "");
   EXPECT_EQ(section(*report, "overview").problem, "");

@@ -39,6 +39,14 @@ class NdjsonSessionTest : public testing::ReactorFixture {
     }
     return lines;
   }
+  // Waits until nothing is received for a while.
+  [[nodiscard]] bool reading_stops() const {
+    return eventually([this] {
+      const std::uint64_t before = stats().bytes_received.value();
+      std::this_thread::sleep_for(200ms);
+      return stats().bytes_received.value() == before;
+    });
+  }
 };
 
 TEST_F(NdjsonSessionTest, LinesAreAcknowledgedCumulatively) {
@@ -254,7 +262,8 @@ TEST_F(NdjsonSessionTest, WithoutAcknowledgementsNothingIsEverSent) {
 TEST_F(NdjsonSessionTest, ABusyIntakeStopsTheReadingAndNothingIsLost) {
   start();
   Client client = ndjson();
-  ASSERT_TRUE(client.send("first\n"));
+  const std::string first = "first\n";
+  ASSERT_TRUE(client.send(first));
   (void)read_until_ack(client, 1);
   intake_.answer(Submission::busy);
   constexpr std::uint64_t line_count = 200'000;
@@ -263,14 +272,12 @@ TEST_F(NdjsonSessionTest, ABusyIntakeStopsTheReadingAndNothingIsLost) {
     text += "record " + std::to_string(line) + std::string(100, '.') + "\n";
   std::jthread sender([&] { EXPECT_TRUE(client.send(text)); });
   // The reading stops: 22 MB neither arrive nor pile up.
-  std::this_thread::sleep_for(200ms);
-  const std::uint64_t received = stats().bytes_received.value();
-  EXPECT_LT(received, text.size());
-  std::this_thread::sleep_for(100ms);
-  EXPECT_EQ(stats().bytes_received.value(), received);
+  ASSERT_TRUE(eventually([&] { return stats().bytes_received.value() > first.size(); }));
+  ASSERT_TRUE(reading_stops());
+  EXPECT_LT(stats().bytes_received.value(), text.size());
   intake_.answer(Submission::taken);
   (void)read_until_ack(client, line_count);
-  EXPECT_TRUE(intake_.all_bodies() == "first\n" + text);
+  EXPECT_TRUE(intake_.all_bodies() == first + text);
 }
 
 TEST_F(NdjsonSessionTest, AnIntakeThatComesAndGoesLosesNothing) {
@@ -305,10 +312,9 @@ TEST_F(NdjsonSessionTest, AsMuchAsMayBeOnItsWayIsTakenAndThenTheReadingStops) {
     text += "record " + std::to_string(text.size()) + std::string(150, '.') + "\n";
   const auto line_count = static_cast<std::uint64_t>(std::ranges::count(text, '\n'));
   std::jthread sender([&] { EXPECT_TRUE(client.send(text)); });
-  std::this_thread::sleep_for(300ms);
-  const std::size_t on_their_way = intake_.all_bodies().size();
-  EXPECT_GT(on_their_way, 7U << 20);
-  EXPECT_LT(on_their_way, 10U << 20);
+  EXPECT_TRUE(eventually([&] { return intake_.all_bodies().size() > 7U << 20; }));
+  EXPECT_TRUE(reading_stops());
+  EXPECT_LT(intake_.all_bodies().size(), 10U << 20);
   intake_.release_outcomes();
   (void)read_until_ack(client, line_count);
   EXPECT_TRUE(intake_.all_bodies() == text);

@@ -251,11 +251,11 @@ TEST_F(CommitterDatabaseTest, waits_for_a_stale_backend_that_may_still_commit) {
   test::add_telemetry(*batch, "well-1", base_time_us, 1);
   ASSERT_TRUE(prepare(*committer)) << problem_;
   ASSERT_EQ(try_commit(*committer, {batch.get()}).outcome, FlushOutcome::unknown);
+  const auto start = std::chrono::steady_clock::now();
   std::jthread releaser([&proxy] {
     std::this_thread::sleep_for(std::chrono::milliseconds{500});
     proxy.release();
   });
-  const auto start = std::chrono::steady_clock::now();
   ASSERT_TRUE(prepare(*committer)) << problem_;
   EXPECT_GT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds{300});
   EXPECT_EQ(count("telemetry"), "0");

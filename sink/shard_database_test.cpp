@@ -1,9 +1,13 @@
 // Shards with their threads against a real server that comes, goes and is changed under them.
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 #include <map>
 #include <random>
+#include <stdexcept>
 
+#include "base/unique_fd.hpp"
 #include "sink/catalog.hpp"
 #include "sink/pg_database.hpp"
 #include "sink/postgres_committer.hpp"
@@ -17,6 +21,29 @@ namespace {
 
 using namespace std::chrono_literals;
 using std::chrono::steady_clock;
+
+// A port of 127.0.0.1 that nobody listens on and the kernel gives to nobody else, until a proxy takes it by
+// its number: a socket of ours is bound to it, and SO_REUSEADDR lets the proxy's in beside that one.
+class ReservedPort {
+ public:
+  ReservedPort() : socket_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t length = sizeof address;
+    auto* const generic = reinterpret_cast<sockaddr*>(&address);
+    const int reuse = 1;
+    if (bind(socket_.get(), generic, length) != 0 || getsockname(socket_.get(), generic, &length) != 0 ||
+        setsockopt(socket_.get(), SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof reuse) != 0)
+      throw std::runtime_error("no port can be reserved");
+    number_ = ntohs(address.sin_port);
+  }
+  [[nodiscard]] unsigned number() const noexcept { return number_; }
+
+ private:
+  UniqueFd socket_;
+  unsigned number_ = 0;
+};
 
 class ShardDatabaseTest : public testing::Test {
  protected:
@@ -115,17 +142,13 @@ TEST_F(ShardDatabaseTest, is_blocked_when_a_table_goes_and_commits_when_it_is_ba
 
 TEST_F(ShardDatabaseTest, waits_for_a_database_that_is_down_and_commits_when_it_comes) {
   database_->create_shipped_tables();
-  // A port nobody listens on, until the proxy takes it.
-  unsigned free_port = 0;
-  {
-    free_port = LinkProxy(database_->port()).port();
-  }
+  const ReservedPort port;
   auto batch = test::make_batch();
   test::add_telemetry(*batch, "well-1", test::base_time_us, 1);
-  start_shards(1, database_->connection_through(free_port), {});
+  start_shards(1, database_->connection_through(port.number()), {});
   send(0, batch.get());
   ASSERT_TRUE(wait_for_state(ShardState::disconnected));
-  const LinkProxy proxy(database_->port(), free_port);
+  const LinkProxy proxy(database_->port(), port.number());
   ASSERT_EQ(take_returned(), batch.get());
   EXPECT_EQ(batch->outcome(), BatchOutcome::committed);
   EXPECT_EQ(database_->value("SELECT count(*) FROM telemetry"), "1");

@@ -24,6 +24,7 @@ struct Script {
   ShardState down_state = ShardState::disconnected;
   std::vector<FlushOutcome> outcomes;  // of the next commits; committed when there are none left
   bool hold = false;                   // a commit waits while this is set
+  bool hold_after_failure = false;     // each failed commit sets `hold`
   bool stall = false;                  // a commit lasts until the shard is told to give up
   int commits_begun = 0;
   int prepares = 0;
@@ -57,7 +58,7 @@ class ScriptedCommitter final : public Committer {
     std::unique_lock lock(script_.mutex);
     ++script_.commits_begun;
     script_.changed.notify_all();
-    while (script_.hold || (script_.stall && !stopping.load())) script_.changed.wait_for(lock, 1ms);
+    while ((script_.hold || script_.stall) && !stopping.load()) script_.changed.wait_for(lock, 1ms);
     script_.flushes.emplace_back(order.batches.begin(), order.batches.end());
     script_.changed.notify_all();
     FlushReport report{FlushOutcome::committed, 0, "failed"};
@@ -65,6 +66,7 @@ class ScriptedCommitter final : public Committer {
     if (script_.outcomes.empty()) return report;
     report.outcome = script_.outcomes.front();
     script_.outcomes.erase(script_.outcomes.begin());
+    script_.hold = script_.hold_after_failure && report.outcome != FlushOutcome::committed;
     return report;
   }
 
@@ -132,6 +134,12 @@ class ShardTest : public testing::Test {
     return shard_->state() == state;
   }
 
+  // Lets the commit go on that waits.
+  void release() {
+    const std::lock_guard lock(script_.mutex);
+    script_.hold = false;
+  }
+
   SystemClock clock_;
   Script script_;
   Mailbox returned_;
@@ -190,10 +198,7 @@ TEST_F(ShardTest, takes_all_that_came_during_a_commit_into_the_next_flush) {
   ASSERT_TRUE(script_.wait_until([this] { return script_.commits_begun == 1; }));
   std::vector<Batch*> order;
   for (int batch = 0; batch < 20; ++batch) order.push_back(send(1));
-  {
-    const std::lock_guard lock(script_.mutex);
-    script_.hold = false;
-  }
+  release();
   ASSERT_EQ(take_returned(21).size(), 21U);
   ASSERT_EQ(script_.flushes.size(), 2U);
   EXPECT_EQ(script_.flushes[0].front(), first);
@@ -202,13 +207,16 @@ TEST_F(ShardTest, takes_all_that_came_during_a_commit_into_the_next_flush) {
 
 TEST_F(ShardTest, tries_failed_batches_again_with_what_came_since_and_is_ready_only_when_they_are_through) {
   script_.outcomes = {FlushOutcome::retry, FlushOutcome::blocked};
+  script_.hold_after_failure = true;  // a state lasts until it has been looked at
   start({.linger = 1ms});
   Batch* const first = send(1);
   ASSERT_TRUE(script_.wait_until([this] { return script_.flushes.size() == 1; }));
   EXPECT_TRUE(wait_for_state(ShardState::disconnected));
   EXPECT_EQ(shard_->problem(), "failed");
   Batch* const second = send(1);
+  release();
   EXPECT_TRUE(wait_for_state(ShardState::blocked));
+  release();
   ASSERT_EQ(take_returned(2).size(), 2U);
   EXPECT_TRUE(wait_for_state(ShardState::ready));
   ASSERT_EQ(script_.flushes.size(), 3U);

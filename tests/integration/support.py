@@ -45,14 +45,23 @@ def ndjson(records):
 
 
 def free_port():
-    """Below the range that outgoing connections take theirs from: while a node is dead, a client that tries to reach it
-    must not be given its port, or even connect to itself."""
+    """A port that is nobody else's while this process lives, also before its node listens and while it is dead.
+
+    A socket of ours stays bound to it and never listens. Servers bind with SO_REUSEADDR, which lets them in beside that one;
+    another test's reservation does not, and finds it taken. It lies below the range that outgoing connections take theirs from:
+    a client that tries to reach a dead node must not be given its port, or even connect to itself."""
     while True:
-        port = random.randrange(10000, 32000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", port))
-            return port
+        reservation = socket.socket()
+        try:
+            reservation.bind(("127.0.0.1", random.randrange(10000, 32000)))
+        except OSError:
+            reservation.close()
+            continue
+        # Only now: with it, the bind above would have succeeded on another test's port.
+        reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        port = reservation.getsockname()[1]
+        reservation.detach()  # closed by nobody but the end of the process
+        return port
 
 
 def wait_until(condition, what, seconds=WAIT_SECONDS):

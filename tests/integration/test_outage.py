@@ -15,7 +15,9 @@ from cluster import Cluster
 from load import Load, faults
 from support import BIN_DIR, Node, audit, check_conservation, ndjson, telemetry, wait_until
 
-RECORDS_PER_SECOND = 16000
+# The node commits some times as many, so that it catches up on a machine that is busy with other things as well.
+RECORDS_PER_SECOND = 8000
+SECONDS_MAX = 150  # for the journal to fill, and for the backlog to go
 MIB = 1 << 20
 # Of the pipeline's buffers, the ring's and the allocator's: what may come on top while the journal fills.
 MEMORY_GROWTH_MAX = 24 * MIB
@@ -67,7 +69,7 @@ class Outage(unittest.TestCase):
         memory_before = self.resident_bytes()
         at_the_stop = self.acknowledged()
         self.assert_acknowledging_goes_on(at_the_stop)
-        wait_until(self.journal_is_full, "the journal fills up", 60)
+        wait_until(self.journal_is_full, "the journal fills up", SECONDS_MAX)
         self.assertGreater(self.acknowledged() - at_the_stop, 2 * RECORDS_PER_SECOND)
         self.assert_http_is_told_to_wait()
         self.assert_lines_are_not_read()
@@ -79,8 +81,8 @@ class Outage(unittest.TestCase):
 
         self.cluster.start()
         full = self.acknowledged()
-        wait_until(lambda: self.acknowledged() > full + 2 * RECORDS_PER_SECOND, "new records are taken again", 60)
-        wait_until(lambda: self.node.metric("wellhead_records_queued") < RECORDS_PER_SECOND, "the backlog is gone while records come in", 60)
+        wait_until(lambda: self.acknowledged() > full + 2 * RECORDS_PER_SECOND, "new records are taken again", SECONDS_MAX)
+        wait_until(lambda: self.node.metric("wellhead_records_queued") < RECORDS_PER_SECOND, "the backlog is gone while records come in", SECONDS_MAX)
         wait_until(self.node.is_ready, "ready again")
         self.finish()
 

@@ -5,13 +5,16 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <memory>
 #include <sstream>
 #include <stdexcept>
+#include <thread>
 #include <vector>
 
 namespace wellhead {
@@ -23,6 +26,17 @@ using Result = std::unique_ptr<PGresult, decltype(&PQclear)>;
 std::string next_name() {
   static std::atomic<int> count{0};
   return "wellhead_test_" + std::to_string(getpid()) + "_" + std::to_string(count++);
+}
+
+// Tests count days from the server's midnight, in one statement after the other: between them no new day may
+// begin.
+void wait_past_midnight() {
+  constexpr std::time_t seconds_per_day = 86'400;
+  constexpr std::time_t seconds_of_a_test = 30;
+  const std::time_t left = seconds_per_day - std::time(nullptr) % seconds_per_day;
+  if (left >= seconds_of_a_test) return;
+  std::cerr << "waiting " << left + 1 << " s until it is past midnight UTC\n";
+  std::this_thread::sleep_for(std::chrono::seconds(left + 1));
 }
 
 std::string escaped(std::string_view value) {
@@ -53,6 +67,7 @@ bool TestDatabase::available() {
 TestDatabase::TestDatabase() : name_(next_name()) {
   const char* url = std::getenv(url_variable);
   if (url == nullptr) throw std::runtime_error(std::string(url_variable) + " is not set");
+  wait_past_midnight();
   const Connection probe(PQconnectdb(url), PQfinish);
   if (PQstatus(probe.get()) != CONNECTION_OK) throw std::runtime_error(PQerrorMessage(probe.get()));
   maintenance_database_ = PQdb(probe.get());

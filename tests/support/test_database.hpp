@@ -6,8 +6,9 @@
 
 namespace wellhead {
 
-// Creates the database, with TimescaleDB where the server has it, and drops it in the end. Errors are thrown
-// as std::runtime_error: a test cannot go on without its database.
+// Creates the database, with TimescaleDB where the server has it, and drops it in the end. Just before
+// midnight UTC it waits until that is over. Errors are thrown as std::runtime_error: a test cannot go on
+// without its database.
 class TestDatabase {
  public:
   // A superuser's URL of a server's maintenance database.
