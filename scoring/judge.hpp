@@ -34,12 +34,14 @@ struct JudgeLimits {
   float z_min;
   float tail_reach;  // how many mean excesses beyond the tail's start the threshold lies
   float warm_up;
-  float patience;  // anomalous readings after which they are the new normal
+  float judged_after;  // readings after which |z| is: the warm-up, and enough for a deviation
+  float patience;      // anomalous readings after which they are the new normal
   float stuck_after;
   float consistency_ratio;
   double weight_min;  // of a new reading
   float caution_up;
   float threshold_max;
+  double outlier_factor;  // of the first three, one so many times as far from the others as they are alike
   // Factors of caution for a reading that is not anomalous, by the number of the device's cautious fields.
   std::array<float, scored_fields_max + 1> caution_down;
 };
@@ -63,6 +65,7 @@ struct GroupVerdict {
   std::uint32_t quick = 0;
   std::uint32_t warming_up = 0;
   std::uint32_t cautious = 0;  // after the reading
+  std::uint32_t taught = 0;    // judge_and_learn() only
 };
 
 // Judges a reading `seconds` after the device's one before and learns from it. `seconds` of 0: the rate is

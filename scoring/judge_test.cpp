@@ -6,6 +6,7 @@
 #include <cstring>
 #include <limits>
 #include <random>
+#include <string>
 
 namespace wellhead {
 namespace {
@@ -133,6 +134,70 @@ TEST_F(Judge, an_average_near_zero_says_nothing_of_consistency) {
   learn_noise(1'000, 100, 1);
   EXPECT_EQ(reading(145).inconsistent, 0U);
   EXPECT_EQ(reading(155).inconsistent, 1U);
+}
+
+// A field that never varied says nothing of how it may; but a jump off it is one.
+TEST_F(Judge, a_spike_of_a_constant_field_is_found_and_leaves_it_as_it_was) {
+  for (const double level : {60.0, -0.001}) {
+    SCOPED_TRACE(level);
+    group_ = FieldGroup();
+    for (int count = 0; count < 2'000; ++count) ASSERT_EQ(reading(level).anomalous, 0U);
+    EXPECT_EQ(reading(10'000).anomalous, 1U);
+    EXPECT_NEAR(group_.anchor[0] + group_.mean[0], level, std::abs(level) * 1e-4);
+    EXPECT_LE(std::sqrt(group_.variance[0]), std::abs(level) * 1e-3);
+    for (int count = 0; count < 20; ++count) EXPECT_EQ(reading(level).anomalous, 0U) << count;
+    for (int count = 0; count < 20; ++count) EXPECT_EQ(reading(level + 5).anomalous, 1U) << count;
+  }
+}
+
+// There is no telling what is far from zero, so the field learns it, and forgets it when it rests again.
+TEST_F(Judge, a_spike_of_a_field_that_was_always_zero_is_found_and_forgotten_when_it_rests) {
+  for (int count = 0; count < 2'000; ++count) reading(0);
+  EXPECT_EQ(reading(10'000).anomalous, 1U);
+  for (int count = 0; count < 700; ++count) EXPECT_EQ(reading(0).anomalous, 0U) << count;
+  EXPECT_EQ(reading(0.1).anomalous, 1U);
+}
+
+TEST_F(Judge, a_constant_field_is_at_another_level_when_it_rests_there) {
+  for (const double level : {60.0, 57.0, 0.0, 60.0}) {
+    int flagged = 0;
+    for (int count = 0; count < 3'000; ++count) flagged += reading(level).anomalous != 0 ? 1 : 0;
+    EXPECT_LE(flagged, static_cast<int>(config_.stuck_after) + 1) << level;
+    EXPECT_GE(flagged, level == 60.0 && group_.changes[0] == 1 ? 0 : 100) << level;
+    EXPECT_EQ(reading(level + 5).anomalous, 1U) << level;
+    EXPECT_EQ(reading(level).anomalous, 0U) << level;
+  }
+}
+
+TEST_F(Judge, a_constant_field_may_move_by_what_few_sensors_resolve) {
+  for (int count = 0; count < 2'000; ++count) reading(60);
+  for (int count = 0; count < 5'000; ++count)
+    ASSERT_EQ(reading(count % 100 == 0 ? 60.1 : 60).anomalous, 0U) << count;
+}
+
+// Wherever among the first readings the spike is, the field is judged as one without it.
+TEST_F(Judge, a_spike_among_the_first_readings_is_outgrown) {
+  for (int at = 0; at < 20; ++at)
+    for (const double spike : {10'000.0, -1e16}) {
+      SCOPED_TRACE("spike " + std::to_string(spike) + " at " + std::to_string(at));
+      group_ = FieldGroup();
+      for (int count = 0; count < 100; ++count) reading(count == at ? spike : 60 + 0.1 * normal_(random_));
+      EXPECT_NEAR(group_.anchor[0] + group_.mean[0], 60, 1);
+      EXPECT_EQ(reading(70).anomalous, 1U);
+      group_ = FieldGroup();
+      for (int count = 0; count < 100; ++count) reading(count == at ? spike : 60);
+      EXPECT_NEAR(group_.anchor[0] + group_.mean[0], 60, 1);
+      EXPECT_EQ(reading(70).anomalous, 1U);
+      for (int count = 0; count < 700; ++count) reading(60);
+      EXPECT_EQ(reading(60.5).anomalous, 1U) << "and in the end it is known to be constant";
+    }
+}
+
+TEST_F(Judge, a_first_reading_out_of_all_proportion_costs_later_ones_no_digits) {
+  reading(1e16);
+  for (int count = 0; count < 4'000; ++count) reading(count % 2 == 0 ? 60.125 : 60.375);
+  EXPECT_NEAR(group_.anchor[0] + group_.mean[0], 60.25, 0.001);
+  EXPECT_NEAR(std::sqrt(group_.variance[0]), 0.125, 0.001);
 }
 
 TEST_F(Judge, whatever_comes_the_baseline_stays_finite) {
