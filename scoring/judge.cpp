@@ -111,8 +111,9 @@ constexpr Mask every_lane = {-1, -1, -1, -1};
   const Mask warm = count >= limits.warm_up;
   // Without waiting for the division: the next reading waits for what this one decides.
   sight.over = judged & (count >= limits.judged_after) & (away > sight.threshold * sight.standard_deviation);
-  sight.inconsistent = judged & warm & (away > limits.consistency_ratio * sight.average) &
-                       (sight.average > average_deviations_min * sight.standard_deviation);
+  // No share of an average of zero is anything.
+  sight.inconsistent =
+      judged & warm & (away > limits.consistency_ratio * sight.average) & (sight.average > 0);
   sight.warming_up = judged & ~warm;
   return sight;
 }

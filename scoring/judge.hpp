@@ -19,8 +19,6 @@ inline constexpr double judged_variance_max = 16 * judged_value_max * judged_val
 inline constexpr float tail_number_max = 1e6F;
 // A field's baseline that is accepted anew after a lasting change is as sure of itself as after so many.
 inline constexpr float accepted_count = 20;
-// An average nearer to zero than so many standard deviations says nothing about consistency.
-inline constexpr float average_deviations_min = 3;
 // A field that hardly ever changes is not stuck when it does not.
 inline constexpr float stuck_changes_min = 16;
 // Longer than so many times the longest usual run.

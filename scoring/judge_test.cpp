@@ -126,14 +126,25 @@ TEST_F(Judge, a_change_is_judged_by_the_time_it_took) {
   EXPECT_EQ(reading(100, none, 0).quick, 0U) << "no time, no rate";
 }
 
-TEST_F(Judge, an_average_near_zero_says_nothing_of_consistency) {
-  learn_noise(1'000, 0.1, 1);
-  EXPECT_EQ(reading(1).inconsistent, 0U);
-  FieldGroup fresh;
-  group_ = fresh;
+TEST_F(Judge, a_value_more_than_half_of_the_average_away_is_inconsistent_whatever_the_noise) {
   learn_noise(1'000, 100, 1);
   EXPECT_EQ(reading(145).inconsistent, 0U);
   EXPECT_EQ(reading(155).inconsistent, 1U);
+  group_ = FieldGroup();
+  learn_noise(1'000, 2, 1);
+  const double average = group_.anchor[0] + group_.mean[0];
+  EXPECT_EQ(judge(group_, {{average * 1.49, none, none, none}}, limits_).inconsistent, 0U);
+  EXPECT_EQ(judge(group_, {{average * 1.51, none, none, none}}, limits_).inconsistent, 1U);
+  EXPECT_EQ(judge(group_, {{average * 1.51, none, none, none}}, limits_).anomalous, 0U);
+}
+
+TEST_F(Judge, nothing_is_inconsistent_with_an_average_of_zero_or_one_of_too_few_readings) {
+  for (int count = 0; count < 200; ++count) reading(0);
+  EXPECT_EQ(reading(5).inconsistent, 0U);
+  group_ = FieldGroup();
+  for (std::uint32_t count = 0; count + 1 < config_.warm_up; ++count) reading(60);
+  EXPECT_EQ(reading(10).inconsistent, 0U);
+  EXPECT_EQ(reading(10).inconsistent, 1U);
 }
 
 // A field that never varied says nothing of how it may; but a jump off it is one.
