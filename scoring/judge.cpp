@@ -118,11 +118,13 @@ constexpr Mask every_lane = {-1, -1, -1, -1};
   return sight;
 }
 
-// For readings of which some are missing.
+// For readings of which some are missing, or too far from zero: those are judged as the last that is not.
 [[gnu::always_inline]] inline Sight look(const FieldGroup& group, Doubles value,
                                          const JudgeLimits& limits) noexcept {
-  const Mask present = lanes::within(value, all(judged_value_max));
-  return look(group, choose(present, value, all(0.0)), present, present, limits);
+  const Doubles bound = all(judged_value_max);
+  const Mask judged = lanes::equal(value, value);
+  const Doubles bounded = larger(smaller(value, bound), all(0.0) - bound);
+  return look(group, choose(judged, bounded, all(0.0)), judged, lanes::within(value, bound), limits);
 }
 
 [[gnu::always_inline]] inline Floats gain(Floats inverse_count, float readings) noexcept {

@@ -12,7 +12,8 @@
 
 namespace wellhead {
 
-// No value further from zero is judged: squares of larger ones do not fit a float.
+// A value further from zero is judged as this one and teaches nothing: squares of larger ones do not fit a
+// float.
 inline constexpr double judged_value_max = 1e18;
 // What follows from it for a variance, and more than the tail's numbers and caution ever are.
 inline constexpr double judged_variance_max = 16 * judged_value_max * judged_value_max;

@@ -211,6 +211,22 @@ TEST_F(Judge, a_first_reading_out_of_all_proportion_costs_later_ones_no_digits) 
   EXPECT_NEAR(std::sqrt(group_.variance[0]), 0.125, 0.001);
 }
 
+TEST_F(Judge, a_value_beyond_all_bounds_is_judged_as_the_largest_and_teaches_nothing) {
+  rates_.rate_max[0] = 1e6F;
+  learn_noise(300);
+  for (const double value : {1e19, -1e300, std::numeric_limits<double>::infinity()}) {
+    const FieldGroup before = group_;
+    const GroupVerdict verdict = reading(value);
+    EXPECT_EQ(verdict.anomalous, 1U) << value;
+    EXPECT_EQ(verdict.inconsistent, 1U) << value;
+    EXPECT_EQ(verdict.quick, 1U) << value;
+    EXPECT_EQ(verdict.taught, 0U) << value;
+    EXPECT_EQ(judge(group_, {{value, none, none, none}}, limits_).anomalous, 1U);
+    EXPECT_EQ(std::memcmp(&before, &group_, sizeof(group_)), 0) << value;
+  }
+  EXPECT_EQ(reading(70).taught, 1U);
+}
+
 TEST_F(Judge, whatever_comes_the_baseline_stays_finite) {
   std::mt19937_64 random(11);
   for (int count = 0; count < 200'000; ++count) {

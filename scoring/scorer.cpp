@@ -51,6 +51,7 @@ struct Verdict {
   std::uint32_t quick = 0;
   std::uint32_t warming_up = 0;
   std::uint32_t cautious = 0;
+  std::uint32_t taught = 0;
 
   void add(const GroupVerdict& verdict, std::uint32_t group) noexcept {
     const std::uint32_t shift = group * group_fields;
@@ -60,6 +61,7 @@ struct Verdict {
     quick |= verdict.quick << shift;
     warming_up |= verdict.warming_up << shift;
     cautious |= verdict.cautious << shift;
+    taught |= verdict.taught << shift;
   }
   [[nodiscard]] std::uint64_t flags() const noexcept {
     const auto reason = [](std::uint32_t fields, QualityReason bit) {
@@ -84,7 +86,7 @@ Verdict judge_old(const ScoredStream& stream, const Device& device, const RowHea
 Verdict judge_new(const ScoredStream& stream, Device& device, const RowHeader& row) noexcept {
   GroupReading readings[groups_max];
   DeviceLearned& learned = device.learned;
-  const std::uint32_t present = stream.plan.read(row, readings);
+  stream.plan.read(row, readings);
   const bool first = learned.time_us == never_us;
   const float seconds =
       first ? 0.0F : static_cast<float>(static_cast<double>(row.time_us - learned.time_us) * seconds_per_us);
@@ -96,7 +98,7 @@ Verdict judge_new(const ScoredStream& stream, Device& device, const RowHeader& r
                 group);
   }
   learned.time_us = row.time_us;
-  learned.had_last = static_cast<std::uint16_t>(present);
+  learned.had_last = static_cast<std::uint16_t>(verdict.taught);
   learned.cautious = static_cast<std::uint8_t>(std::popcount(verdict.cautious));
   learned.clock_was_ahead = has(row.quality_reasons, QualityReason::clock_ahead);
   return verdict;

@@ -115,6 +115,16 @@ TEST_F(ScorerTest, a_value_out_of_range_that_was_kept_is_not_judged) {
   EXPECT_EQ(test::computed_of(rows.header(0)).flags >> quality_unusual_shift, 0U);
 }
 
+TEST_F(ScorerTest, a_value_beyond_all_bounds_is_an_anomaly_and_teaches_nothing) {
+  commit(noise("a", 0, 300));
+  const test::Computed computed = score_one("a", 300, 1e30F);
+  EXPECT_EQ(computed.flags, quality_bit(QualityReason::anomalous) | quality_bit(QualityReason::inconsistent) |
+                                std::uint64_t{1} << quality_unusual_shift);
+  EXPECT_FLOAT_EQ(computed.score, 0.8F);
+  EXPECT_EQ(score_one("a", 301, 70).flags, 0U);
+  EXPECT_TRUE(score_one("a", 302, 80).anomaly);
+}
+
 TEST_F(ScorerTest, a_discarded_flush_scores_the_same_again) {
   commit(noise("a", 0, 300));
   test::Rows rows = noise("a", 300, 200);
