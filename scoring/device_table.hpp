@@ -19,10 +19,11 @@ inline constexpr std::int64_t never_us = std::numeric_limits<std::int64_t>::min(
 
 // What readings teach of a device besides its fields' statistics; both are kept to be undone.
 struct DeviceLearned {
-  std::int64_t time_us = never_us;  // of the latest reading
-  std::uint16_t had_last = 0;       // scored fields the latest reading had
-  std::uint8_t cautious = 0;        // fields whose caution is above 1
-  bool clock_was_ahead = false;     // at the latest reading
+  std::int64_t time_us = never_us;        // of the latest reading
+  std::int64_t right_time_us = never_us;  // of the latest whose clock was not ahead
+  std::uint16_t had_last = 0;             // scored fields the latest reading had
+  std::uint8_t cautious = 0;              // fields whose caution is above 1
+  bool clock_was_ahead = false;           // at the latest reading
   std::uint32_t reserved = 0;
 };
 

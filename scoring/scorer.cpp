@@ -101,19 +101,21 @@ Verdict judge_new(const ScoredStream& stream, Device& device, const RowHeader& r
   learned.had_last = static_cast<std::uint16_t>(verdict.taught);
   learned.cautious = static_cast<std::uint8_t>(std::popcount(verdict.cautious));
   learned.clock_was_ahead = has(row.quality_reasons, QualityReason::clock_ahead);
+  if (!learned.clock_was_ahead) learned.right_time_us = row.time_us;
   return verdict;
 }
 
 // A reading of the present moves the baseline; others are compared with it at most. A device whose clock ran
-// ahead has no lasting claim on what the present is: its next reading with a right clock goes on from there.
+// ahead has no lasting claim on what the present is: readings with a right clock go on from the latest of
+// their own, and one that is older than that is late as ever.
 std::uint64_t judge_row(const ScoredStream& stream, Device& device, const RowHeader& row) noexcept {
   const DeviceLearned& learned = device.learned;
   const bool clock_ahead = has(row.quality_reasons, QualityReason::clock_ahead);
-  if (row.time_us > learned.time_us || (learned.clock_was_ahead && !clock_ahead))
-    return judge_new(stream, device, row).flags();
+  const std::int64_t present_us = clock_ahead ? learned.time_us : learned.right_time_us;
+  if (row.time_us > present_us) return judge_new(stream, device, row).flags();
   const std::uint64_t order =
-      row.time_us < learned.time_us ? quality_bit(QualityReason::out_of_order) : std::uint64_t{0};
-  if (row.time_us < learned.time_us - comparable_age_max_us) return order;
+      row.time_us < present_us ? quality_bit(QualityReason::out_of_order) : std::uint64_t{0};
+  if (row.time_us < present_us - comparable_age_max_us) return order;
   return order | judge_old(stream, device, row).flags();
 }
 

@@ -59,6 +59,16 @@ class ScorerTest : public testing::Test {
     return texts;
   }
 
+  // As it would be saved. The device is to have learned something that is not.
+  std::vector<std::byte> state_of(const std::string& device) {
+    score(noise(device, 0, 1));
+    std::vector<std::byte> bytes;
+    for (const DeviceState& state : scorer_.unsaved_states(1'000))
+      if (state.device.text == device) bytes.assign(state.bytes.begin(), state.bytes.end());
+    scorer_.discard();
+    return bytes;
+  }
+
   std::vector<SchemaPointer> schemas_{test::compile(test::watched_stream(field_count))};
   std::array<StreamScores, 1> stats_;
   Scorer scorer_{schemas_, {}, stats_};
@@ -198,6 +208,36 @@ TEST_F(ScorerTest, a_clock_that_was_ahead_does_not_make_all_later_rows_late) {
   commit(ahead);
   EXPECT_FALSE(has(score_one("a", 101, 70), QualityReason::out_of_order));
   EXPECT_TRUE(has(score_one("a", 100, 70), QualityReason::out_of_order));
+}
+
+TEST_F(ScorerTest, late_rows_stay_late_after_a_clock_that_was_ahead) {
+  commit(noise("a", 0, 300));
+  test::Rows ahead;
+  ahead.add("a", at(50'000), {70, 70, std::nullopt}).quality_reasons =
+      static_cast<std::uint8_t>(quality_bit(QualityReason::clock_ahead));
+  commit(ahead);
+  const auto state = state_of("a");
+  const test::Computed late = score_one("a", 100, 500);
+  EXPECT_TRUE(has(late, QualityReason::out_of_order));
+  EXPECT_TRUE(late.anomaly);
+  EXPECT_EQ(state_of("a"), state) << "and it moved nothing";
+  EXPECT_TRUE(has(score_one("a", -7200, 70), QualityReason::out_of_order));
+  EXPECT_EQ(score_one("a", 299, 70).flags, 0U) << "of the time of the latest with a right clock";
+  EXPECT_EQ(state_of("a"), state);
+  EXPECT_EQ(score_one("a", 300, 70).flags, 0U);
+  EXPECT_NE(state_of("a"), state) << "and from here it goes on";
+  EXPECT_TRUE(has(score_one("a", 299, 70), QualityReason::out_of_order));
+}
+
+TEST_F(ScorerTest, a_clock_that_was_ahead_from_the_beginning_leaves_the_present_open) {
+  for (const int reading : {50'000, 50'001}) {
+    test::Rows ahead;
+    ahead.add("a", at(reading), {70, 70, std::nullopt}).quality_reasons =
+        static_cast<std::uint8_t>(quality_bit(QualityReason::clock_ahead));
+    commit(ahead);
+  }
+  EXPECT_FALSE(has(score_one("a", 1, 70), QualityReason::out_of_order));
+  EXPECT_TRUE(has(score_one("a", 0, 70), QualityReason::out_of_order));
 }
 
 TEST_F(ScorerTest, devices_whose_hashes_collide_are_different_ones) {
