@@ -200,6 +200,29 @@ TEST_F(ScorerTest, a_late_row_is_judged_and_moves_nothing) {
   EXPECT_TRUE(std::ranges::equal(after[0].bytes, state));
 }
 
+// One record, sent as two of the same time.
+TEST_F(ScorerTest, the_parts_of_a_split_record_all_teach) {
+  test::Rows halves;
+  for (int reading = 0; reading < 300; ++reading) {
+    // Of one time in one flush, the last to come is looked at first.
+    halves.add("a", at(reading), {500, 500, std::nullopt});
+    halves.add("a", at(reading), {70 + normal_(random_), std::nullopt, std::nullopt});
+    halves.add("a", at(reading), {std::nullopt, 20 + normal_(random_), std::nullopt});
+  }
+  commit(halves);
+  const auto flags = [&](std::size_t row) { return test::computed_of(halves.header(row)).flags; };
+  EXPECT_EQ((flags(898) | flags(899)) & quality_bit(QualityReason::warming_up), 0U);
+  EXPECT_TRUE(has(test::computed_of(halves.header(897)), QualityReason::anomalous));
+  EXPECT_EQ(flags(897) >> quality_unusual_shift, 0b11U);
+  test::Rows next;
+  next.add("a", at(300), {std::nullopt, 20, std::nullopt});
+  next.add("a", at(300), {90, std::nullopt, std::nullopt});
+  commit(next);
+  EXPECT_EQ(test::computed_of(next.header(0)).flags, 0U);
+  EXPECT_EQ(test::computed_of(next.header(1)).flags,
+            quality_bit(QualityReason::anomalous) | std::uint64_t{1} << quality_unusual_shift);
+}
+
 TEST_F(ScorerTest, a_clock_that_was_ahead_does_not_make_all_later_rows_late) {
   commit(noise("a", 0, 100));
   test::Rows ahead;
