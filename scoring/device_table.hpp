@@ -41,8 +41,9 @@ struct alignas(16) Device {
   std::uint64_t flush;  // the latest it was in
   std::uint16_t stream;
   bool unsaved;
-  bool leaving;  // with the commit of this flush
-  bool saving;   // likewise
+  bool leaving;    // with the commit of this flush
+  bool saving;     // likewise
+  bool not_saved;  // though it was to be
   DeviceLearned learned;
 
   [[nodiscard]] std::string_view text() const noexcept { return {name.get(), name_bytes}; }

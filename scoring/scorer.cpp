@@ -194,7 +194,8 @@ void prefetch(const RowHeader* row) noexcept {
 }
 
 // Calls on_device(text, rows) for each device's run. The sink sorts by hash as well, so two devices with one
-// 64-bit hash in one flush are taken for one; asking each row for its name would cost more than that is worth.
+// 64-bit hash in one flush are taken for one; asking each row for its name would cost more than that is
+// worth.
 template <typename OnDevice>
 void for_each_device(std::uint32_t device_field, std::span<const SortedRow> rows, OnDevice on_device) {
   for (std::size_t row = 0; row < std::min(prefetch_distance, rows.size()); ++row) prefetch(rows[row].header);

@@ -224,6 +224,33 @@ TEST(ScoringCommitTest, stores_the_rows_when_the_database_refuses_a_baseline) {
   EXPECT_EQ(node.baselines().size(), 0U);
 }
 
+TEST(ScoringCommitTest, costs_no_other_device_its_baseline_when_the_database_refuses_one) {
+  Node node;
+  Node whole;
+  node.server->refuses_baseline_of = "well-3";
+  for (int flush = 0; flush < 3; ++flush) {
+    node.commit(*make_flush(flush));
+    whole.commit(*make_flush(flush));
+    EXPECT_EQ(node.baselines().size(), 4U);
+  }
+  node.finish();
+  EXPECT_EQ(node.baselines().size(), 4U);
+  for (const auto& [device, state] : node.baselines()) EXPECT_EQ(state, whole.baselines().at(device));
+  EXPECT_EQ(node.store->committed.rows(), whole.store->committed.rows());
+}
+
+TEST(ScoringCommitTest, saves_a_refused_baseline_when_the_database_takes_it) {
+  Node node;
+  node.server->refuses_baseline_of = "well-3";
+  node.commit(*make_flush(0));
+  EXPECT_EQ(node.baselines().size(), 4U);
+  node.server->refuses_baseline_of.clear();
+  auto other = test::make_batch();
+  test::add_scored(*other, "other", test::base_time_us, 1);
+  node.commit(*other);
+  EXPECT_TRUE(node.baselines().contains({"scored", "well-3"})) << "though it learned nothing since";
+}
+
 TEST(ScoringCommitTest, is_blocked_with_a_sentence_where_the_table_of_baselines_is_missing) {
   Node node;
   node.server->has_baselines = false;
