@@ -133,10 +133,9 @@ Rescore::Step Rescore::flush() {
   DatabaseResult<void> added;
   flush_.for_each([&](const RowHeader& header) {
     ++report_.rows;
-    if (!compares_[index++])
-      ++report_.learned;
-    else if (added)
-      added = table_.add(header, verdicts_.read(header));
+    const bool compare = compares_[index++];
+    report_.learned += compare ? 0U : 1U;
+    if (added) added = table_.add(header, verdicts_.read(header), compare);
   });
   flush_.clear();
   compares_.clear();

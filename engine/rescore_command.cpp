@@ -34,16 +34,20 @@ std::unique_ptr<PgDatabase> connect(const Config& config) {
   return nullptr;
 }
 
-int tell(const ScoreArguments& arguments, const Schema& schema, const RescoreReport& report, bool wrote) {
-  std::cout << print_rescore(schema, report, wrote);
+int write_json(const ScoreArguments& arguments, const Schema& schema, const RescoreReport& report) {
   return arguments.json ? write_figures(*arguments.json, print_rescore_json(schema, report)) : exit_ok;
+}
+
+// Of what was not to be written.
+int tell(const ScoreArguments& arguments, const Schema& schema, const RescoreReport& report) {
+  std::cout << print_rescore(schema, report, false);
+  return write_json(arguments, schema, report);
 }
 
 }  // namespace
 
 int replay_journal(const ScoreArguments& arguments, const LoadedConfig& loaded, const SchemaPointer& schema) {
   RescoreOptions options;
-  options.write = !arguments.dry_run;
   if (arguments.since) {
     const auto since = parse_moment(*arguments.since, SystemClock().wall_us());
     if (!since)
@@ -57,13 +61,22 @@ int replay_journal(const ScoreArguments& arguments, const LoadedConfig& loaded, 
   if (!files) return fail(files.error().sentence);
   const auto database = connect(loaded.config);
   if (!database) return exit_failed;
-  const auto report =
-      Rescore(**files, *database, loaded, schema, options).run([](const RescoreReport& so_far) {
-        std::cerr << fmt::format("{} rows scored, {} differ, {} written\n", so_far.rows, so_far.changed,
-                                 so_far.written);
-      });
-  if (!report) return fail(directory + ": " + report.error());
-  return tell(arguments, *schema, *report, options.write);
+  const auto run = [&](bool write) {
+    options.write = write;
+    return Rescore(**files, *database, loaded, schema, options).run([](const RescoreReport& so_far) {
+      std::cerr << fmt::format("{} rows scored, {} differ, {} written\n", so_far.rows, so_far.changed,
+                               so_far.written);
+    });
+  };
+  const auto shown = run(false);
+  if (!shown) return fail(directory + ": " + shown.error());
+  if (arguments.dry_run) return tell(arguments, *schema, *shown);
+  // The difference stands there before the first row is written, whatever becomes of the writing.
+  std::cout << print_difference(*schema, *shown) << std::flush;
+  const auto written = run(true);
+  if (!written) return fail(directory + ": " + written.error());
+  std::cout << fmt::format("\n{} rows written\n", written->written);
+  return write_json(arguments, *schema, *written);
 }
 
 int compare_file(const ScoreArguments& arguments, const LoadedConfig& loaded, const SchemaPointer& schema,
@@ -86,7 +99,7 @@ int compare_file(const ScoreArguments& arguments, const LoadedConfig& loaded, co
   if (asked) asked = table.flush();
   if (!asked) return fail("The rows could not be compared: the database says " + asked.error().message + ".");
   if (!whole) return fail(*arguments.input + " could not be read to its end, so nothing was compared.");
-  return tell(arguments, *schema, report, false);
+  return tell(arguments, *schema, report);
 }
 
 }  // namespace wellhead

@@ -38,6 +38,7 @@ void print_left_out(const RescoreReport& report, std::string& text) {
   };
   line(report.learned, "rows before --since: only learned from");
   line(report.unjudged, "rows compared by themselves only: too little of their device comes before them");
+  line(report.reordered, "rows compared by themselves only: they came in another order");
   line(report.not_found, "rows left out: not in the table, or not yet");
   line(report.ambiguous, "rows left out: several of one device and time");
   line(report.other_form, "rows left out: written when other columns were scored");
@@ -107,7 +108,7 @@ void RescoreReport::note(const RescoreExample& row) {
   if (examples.size() < examples_max) examples.push_back(row);
 }
 
-std::string print_rescore(const Schema& schema, const RescoreReport& report, bool wrote) {
+std::string print_difference(const Schema& schema, const RescoreReport& report) {
   std::string text = fmt::format("{}: {} rows scored again, {} of them compared with the table\n",
                                  schema.name(), report.rows, report.compared);
   print_left_out(report, text);
@@ -125,23 +126,29 @@ std::string print_rescore(const Schema& schema, const RescoreReport& report, boo
   if (report.compressed > 0)
     text +=
         fmt::format("\n{} of them lie in compressed chunks and are left as they are\n", report.compressed);
-  return text + (wrote ? fmt::format("\n{} rows written\n", report.written) : "\nnothing was written\n");
+  return text;
+}
+
+std::string print_rescore(const Schema& schema, const RescoreReport& report, bool wrote) {
+  return print_difference(schema, report) +
+         (wrote ? fmt::format("\n{} rows written\n", report.written) : "\nnothing was written\n");
 }
 
 std::string print_rescore_json(const Schema& schema, const RescoreReport& report) {
   std::string name;
   append_json_string(name, schema.name());
   return fmt::format(
-      R"({{"stream":{},"rows":{},"learned":{},"compared":{},"unjudged":{},"not_found":{},"ambiguous":{},)"
+      R"({{"stream":{},"rows":{},"learned":{},"compared":{},"unjudged":{},"reordered":{},"not_found":{},"ambiguous":{},)"
       R"("other_form":{},"changed":{},"score_changed":{},"anomaly_changed":{},"flags_changed":{},)"
       R"("anomalies_before":{},"anomalies_after":{},"mean_score_before":{},"mean_score_after":{},)"
       R"("score_changes":[{}],"compressed":{},"written":{},"segments_trimmed":{},"places_lost":{}}})"
       "\n",
-      name, report.rows, report.learned, report.compared, report.unjudged, report.not_found, report.ambiguous,
-      report.other_form, report.changed, report.score_changed, report.anomaly_changed, report.flags_changed,
-      report.anomalies_before, report.anomalies_after, mean(report.score_sum_before, report.compared),
-      mean(report.score_sum_after, report.compared), fmt::join(report.score_changes, ","), report.compressed,
-      report.written, report.segments_trimmed, report.places_lost);
+      name, report.rows, report.learned, report.compared, report.unjudged, report.reordered, report.not_found,
+      report.ambiguous, report.other_form, report.changed, report.score_changed, report.anomaly_changed,
+      report.flags_changed, report.anomalies_before, report.anomalies_after,
+      mean(report.score_sum_before, report.compared), mean(report.score_sum_after, report.compared),
+      fmt::join(report.score_changes, ","), report.compressed, report.written, report.segments_trimmed,
+      report.places_lost);
 }
 
 }  // namespace wellhead

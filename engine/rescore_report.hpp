@@ -30,6 +30,8 @@ struct RescoreReport {
   // Of the compared: their device is still being learned, and was known when they came. What the table has of
   // the device's past stays, and only what the row tells by itself is compared.
   std::uint64_t unjudged = 0;
+  // Likewise, since they were out of order when they came and are not now, or the other way round.
+  std::uint64_t reordered = 0;
   // Left out:
   std::uint64_t not_found = 0;   // not in the table, or not yet
   std::uint64_t ambiguous = 0;   // several rows of this device and time
@@ -56,6 +58,8 @@ struct RescoreReport {
   void note(const RescoreExample& row);
 };
 
+// The difference, and behind it what became of it.
+[[nodiscard]] std::string print_difference(const Schema& schema, const RescoreReport& report);
 [[nodiscard]] std::string print_rescore(const Schema& schema, const RescoreReport& report, bool wrote);
 [[nodiscard]] std::string print_rescore_json(const Schema& schema, const RescoreReport& report);
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/assert.hpp"
 #include "codec/quality.hpp"
 #include "codec/schema_index.hpp"
 #include "codec/sorted_row.hpp"
@@ -79,26 +80,31 @@ DatabaseResult<void> RescoreTable::prepare() {
   return {};
 }
 
-DatabaseResult<void> RescoreTable::add(const RowHeader& header, const Verdict& verdict) {
-  rows_.push_back({std::string(field_of(header, device_field_)), header.time_us, verdict});
+// While a device is being learned the table is asked for its rows of before --since too: it tells whether the
+// device was known when they came.
+bool RescoreTable::Row::looked_up() const noexcept {
+  return compare || (after.flags & quality_bit(QualityReason::warming_up)) != 0;
+}
+
+DatabaseResult<void> RescoreTable::add(const RowHeader& header, const Verdict& verdict, bool compare) {
+  rows_.push_back({std::string(field_of(header, device_field_)), header.time_us, verdict, compare});
   return rows_.size() < rows_per_lookup ? DatabaseResult<void>() : flush();
 }
 
 DatabaseResult<void> RescoreTable::flush() {
-  if (rows_.empty()) return {};
-  const auto found = database_.query(lookup_statement());
+  DatabaseResult<std::vector<DatabaseRow>> found;
+  if (std::ranges::any_of(rows_, &Row::looked_up)) found = database_.query(lookup_statement());
   if (!found) return std::unexpected(found.error());
   std::map<std::pair<std::string_view, std::int64_t>, std::uint64_t> copies;
   for (const Row& row : rows_) ++copies[{row.device, row.time_us}];
-  for (const DatabaseRow& row : *found) {
-    const Row& wanted = rows_.at(number_in<std::size_t>(row[0]));
-    const auto count = number_in<std::uint64_t>(row[1]);
-    if (count == 0)
-      ++report_.not_found;
-    else if (count > 1 || copies.at({wanted.device, wanted.time_us}) > 1)
-      ++report_.ambiguous;
-    else
-      judge(row);
+  auto next = found->begin();
+  for (const Row& row : rows_) {
+    if (row.looked_up()) {
+      WELLHEAD_ASSERT(next != found->end());
+      take(row, *next++, copies.at({row.device, row.time_us}) == 1);
+    } else {
+      static_cast<void>(half_learned(row, nullptr));
+    }
   }
   auto written = write_ ? write() : DatabaseResult<void>();
   rows_.clear();
@@ -120,8 +126,9 @@ std::string RescoreTable::bounds() const {
 std::string RescoreTable::lookup_statement() const {
   std::string values;
   for (std::size_t row = 0; row < rows_.size(); ++row)
-    values += fmt::format("{}({},{},{}::bigint)", row == 0 ? "" : ",", row, sql_literal(rows_[row].device),
-                          rows_[row].time_us);
+    if (rows_[row].looked_up())
+      values += fmt::format("{}({},{},{}::bigint)", values.empty() ? "" : ",", row,
+                            sql_literal(rows_[row].device), rows_[row].time_us);
   const auto value = [](const std::string& column, std::string_view form) {
     return column.empty() ? std::string("NULL") : fmt::format(fmt::runtime(form), column);
   };
@@ -138,24 +145,53 @@ bool RescoreTable::compressed(std::int64_t time_us) const {
       compressed_, [=](const auto& chunk) { return chunk.first <= time_us && time_us < chunk.second; });
 }
 
-void RescoreTable::judge(const DatabaseRow& found) {
-  const Row& row = rows_[number_in<std::size_t>(found[0])];
+// Whether less is known of the row's device here than was when it came: from the first of its rows on that is
+// warming up here and was not then, until as many came as a baseline remembers.
+bool RescoreTable::half_learned(const Row& row, const Verdict* before) {
+  constexpr std::uint64_t warming_up = quality_bit(QualityReason::warming_up);
+  if (before != nullptr && !flags_.empty() && (row.after.flags & ~before->flags & warming_up) != 0) {
+    half_learned_[row.device] = schema_->config().scoring.memory;
+    return true;
+  }
+  const auto found = half_learned_.find(row.device);
+  if (found == half_learned_.end()) return false;
+  if (--found->second == 0) half_learned_.erase(found);
+  return true;
+}
+
+// `alone`: no other row here has its device and time.
+void RescoreTable::take(const Row& row, const DatabaseRow& found, bool alone) {
+  const auto count = number_in<std::uint64_t>(found[1]);
+  if (count != 1 || !alone) {
+    static_cast<void>(half_learned(row, nullptr));
+    if (row.compare) ++(count == 0 ? report_.not_found : report_.ambiguous);
+    return;
+  }
   // What the table has no value for, or no column, cannot differ.
   Verdict before = row.after;
   if (found[2]) before.score = static_cast<double>(number_in<float>(found[2]));
   if (found[3]) before.anomaly = number_in<int>(found[3]) == 1;
   if (found[4]) before.flags = static_cast<std::uint64_t>(number_in<std::int64_t>(found[4]));
-  const bool unjudged =
-      !flags_.empty() && (row.after.flags & ~before.flags & quality_bit(QualityReason::warming_up)) != 0;
-  if (unjudged) ++report_.unjudged;
-  const Verdict after = merged(row.after, before, kept_ | (unjudged ? reasons_of_the_past : 0));
+  const bool unjudged = half_learned(row, &before);
+  if (row.compare) judge(row, before, unjudged);
+}
+
+// Which rows a node flushed together cannot be known: one that was out of order then and is not now, or the
+// other way round, was compared with another baseline and the row before it with another one.
+void RescoreTable::judge(const Row& row, const Verdict& before, bool unjudged) {
+  const bool reordered = ((row.after.flags ^ before.flags) & quality_bit(QualityReason::out_of_order)) != 0;
+  if (unjudged)
+    ++report_.unjudged;
+  else if (reordered)
+    ++report_.reordered;
+  const Verdict after = merged(row.after, before, kept_ | (unjudged || reordered ? reasons_of_the_past : 0));
   const std::uint64_t changed_before = report_.changed;
   report_.note({row.device, row.time_us, before, after});
   if (report_.changed == changed_before) return;
   if (compressed(row.time_us))
     ++report_.compressed;
   else
-    changed_.push_back({row.device, row.time_us, after});
+    changed_.push_back({row.device, row.time_us, after, true});
 }
 
 DatabaseResult<void> RescoreTable::write() {

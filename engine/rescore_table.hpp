@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -26,8 +27,10 @@ class RescoreTable {
 
   // Finds out which chunks are compressed. To be called once, first.
   [[nodiscard]] DatabaseResult<void> prepare();
-  // A row with its new verdict. Rows go to the database some thousands at a time, each time in a transaction.
-  [[nodiscard]] DatabaseResult<void> add(const RowHeader& header, const Verdict& verdict);
+  // A row with its new verdict; one that is not to be compared still tells what is known of its device. Rows
+  // go to the database some thousands at a time, each time in a transaction.
+  [[nodiscard]] DatabaseResult<void> add(const RowHeader& header, const Verdict& verdict,
+                                         bool compare = true);
   // What add() gathered.
   [[nodiscard]] DatabaseResult<void> flush();
 
@@ -36,13 +39,18 @@ class RescoreTable {
     std::string device;
     std::int64_t time_us;
     Verdict after;
+    bool compare;
+
+    [[nodiscard]] bool looked_up() const noexcept;
   };
 
   [[nodiscard]] std::string matches() const;
   [[nodiscard]] std::string bounds() const;
   [[nodiscard]] std::string lookup_statement() const;
   [[nodiscard]] bool compressed(std::int64_t time_us) const;
-  void judge(const DatabaseRow& found);
+  [[nodiscard]] bool half_learned(const Row& row, const Verdict* before);
+  void take(const Row& row, const DatabaseRow& found, bool alone);
+  void judge(const Row& row, const Verdict& before, bool unjudged);
   [[nodiscard]] DatabaseResult<void> write();
   [[nodiscard]] DatabaseResult<void> update();
 
@@ -56,6 +64,8 @@ class RescoreTable {
   std::string score_, anomaly_, flags_;                            // quoted; empty: no such column
   bool invalidates_ = false;                                       // aggregates are told by a log
   std::vector<std::pair<std::int64_t, std::int64_t>> compressed_;  // stretches of time, the end left out
+  // Of devices that the table knew earlier than this run: rows until as much is known of them here.
+  std::unordered_map<std::string, std::uint32_t> half_learned_;
   std::vector<Row> rows_;
   std::vector<Row> changed_;
 };

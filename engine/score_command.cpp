@@ -169,8 +169,9 @@ void add_score_command(CLI::App& app, const CommandChosen& chosen) {
       command
           ->add_flag(
               "--replay", arguments->replay,
-              "Scores what the journal holds again, by the configuration of today, and writes score, anomaly "
-              "flag and quality flags of the rows that differ")
+              "Scores what the journal holds again, by the configuration of today, shows the difference, and "
+              "then writes score, anomaly flag and quality flags of the rows that differ; that scores twice, "
+              "so it takes twice as long as with --dry-run")
           ->excludes(input);
   command
       ->add_option(

@@ -14,6 +14,8 @@
 namespace wellhead {
 namespace {
 
+constexpr int clock_shift = 8;
+
 template <typename Unsigned>
 Unsigned little_endian(Unsigned value) noexcept {
   if constexpr (std::endian::native == std::endian::little)
@@ -93,6 +95,29 @@ bool sensible(const FieldGroup& group, std::uint32_t lane) noexcept {
          counted(group.changes[lane]);
 }
 
+// Whether the clock was ahead, and by how much more than zero the latest reading is later than the latest
+// with a right clock, where that is known; see the header.
+std::uint64_t clock_of(const DeviceLearned& learned) noexcept {
+  if (!learned.clock_was_ahead) return 0;
+  if (learned.right_time_us == never_us) return 1;
+  const std::uint64_t behind_us =
+      static_cast<std::uint64_t>(learned.time_us) - static_cast<std::uint64_t>(learned.right_time_us);
+  return behind_us >> (64 - clock_shift) == 0 ? behind_us << clock_shift | 1 : 1;
+}
+
+bool sensible_clock(std::uint64_t clock, std::int64_t time_us) noexcept {
+  const auto behind_us = static_cast<std::int64_t>(clock >> clock_shift);
+  const bool ahead = clock % (1U << clock_shift) == 1;
+  return clock == 0 || (ahead && (behind_us == 0 || time_us > never_us + behind_us));
+}
+
+void take_clock(std::uint64_t clock, DeviceLearned& learned) noexcept {
+  learned.clock_was_ahead = clock != 0;
+  const auto behind_us = static_cast<std::int64_t>(clock >> clock_shift);
+  learned.right_time_us = learned.time_us - behind_us;
+  if (clock == 1) learned.right_time_us = never_us;
+}
+
 std::uint32_t fingerprint_of(const Schema& schema) {
   std::string names;
   for (const ScoredColumn& scored : scored_columns(schema))
@@ -113,7 +138,7 @@ void encode_state(const Device& device, const StateFields& fields, std::span<std
   writer.put(device.learned.had_last);
   writer.put(fields.fingerprint);
   writer.put(static_cast<std::uint64_t>(device.learned.time_us));
-  writer.put(static_cast<std::uint64_t>(device.learned.clock_was_ahead ? 1 : 0));
+  writer.put(clock_of(device.learned));
   for (std::uint32_t field = 0; field < fields.count; ++field)
     lane_numbers(writer, device.groups()[field / group_fields], field % group_fields);
   seal_state(state);
@@ -133,8 +158,8 @@ bool valid_state(std::span<const std::byte> state, const StateFields& fields) no
     return false;
   if ((reader.get<std::uint16_t>() >> fields.count) != 0) return false;
   if (reader.get<std::uint32_t>() != fields.fingerprint) return false;
-  reader.get<std::uint64_t>();
-  if (reader.get<std::uint64_t>() > 1) return false;
+  const auto time_us = static_cast<std::int64_t>(reader.get<std::uint64_t>());
+  if (!sensible_clock(reader.get<std::uint64_t>(), time_us)) return false;
   FieldGroup group;
   for (std::uint32_t field = 0; field < fields.count; ++field) {
     lane_numbers(reader, group, 0);
@@ -148,7 +173,7 @@ void decode_state(std::span<const std::byte> state, const StateFields& fields, D
   device.learned.had_last = reader.get<std::uint16_t>();
   reader.get<std::uint32_t>();
   device.learned.time_us = static_cast<std::int64_t>(reader.get<std::uint64_t>());
-  device.learned.clock_was_ahead = reader.get<std::uint64_t>() == 1;
+  take_clock(reader.get<std::uint64_t>(), device.learned);
   std::uint8_t cautious = 0;
   for (std::uint32_t field = 0; field < fields.count; ++field) {
     FieldGroup& group = device.groups()[field / group_fields];

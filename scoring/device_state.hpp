@@ -4,7 +4,8 @@
 //   header = uint8 version (1), uint8 count of the fields, uint16 fields the latest reading had, uint32
 //            fingerprint of the stream's scored columns (their names and order), int64 time of the latest
 //            reading (microseconds since 2000-01-01 UTC; the smallest int64: none), uint8 1 where its
-//            clock was ahead, 7 bytes of zero
+//            clock was ahead, and then in 7 bytes how many microseconds earlier the latest reading with a
+//            right clock was (0: there was none, or it is not known, as in states of earlier versions)
 //   field  = 4 doubles and 8 floats, the members of FieldGroup in their order for one lane
 //   checksum = uint32, the lower half of the XXH3-64 of all before it
 //

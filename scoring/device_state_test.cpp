@@ -101,6 +101,37 @@ TEST(device_state, of_another_format_or_other_fields_is_refused) {
   EXPECT_TRUE(shard.scorer.restore(named(rows, good)));
 }
 
+// The latest reading with a right clock is kept beside one whose clock was ahead; states of before that are
+// read, and say that it is not known.
+TEST(device_state, tells_which_reading_was_the_latest_with_a_right_clock) {
+  const StateFields fields(*test::compile(test::watched_stream(field_count)));
+  DeviceTable table(0, groups_of(field_count));
+  Device& device = table.add(1, "well-1");
+  Device& restored = table.add(2, "well-2");
+  std::vector<std::byte> state(device_state_bytes(field_count));
+  const auto restore = [&](DeviceLearned learned) {
+    device.learned = learned;
+    encode_state(device, fields, state);
+    EXPECT_TRUE(valid_state(state, fields));
+    decode_state(state, fields, restored);
+    EXPECT_EQ(restored.learned.time_us, learned.time_us);
+    EXPECT_EQ(restored.learned.clock_was_ahead, learned.clock_was_ahead);
+    return restored.learned.right_time_us;
+  };
+  EXPECT_EQ(restore({}), never_us);
+  EXPECT_EQ(restore({.time_us = 7, .right_time_us = 7}), 7);
+  EXPECT_EQ(restore({.time_us = 7, .right_time_us = -5, .clock_was_ahead = true}), -5);
+  EXPECT_EQ(restore({.time_us = 7, .right_time_us = never_us, .clock_was_ahead = true}), never_us);
+  constexpr std::int64_t apart_us = std::int64_t{1} << 56;
+  EXPECT_EQ(restore({.time_us = apart_us, .right_time_us = 1, .clock_was_ahead = true}), 1);
+  EXPECT_EQ(restore({.time_us = apart_us, .right_time_us = 0, .clock_was_ahead = true}), never_us);
+  // Before the first of all times, which no reading is.
+  restore({.time_us = never_us + 1, .right_time_us = never_us, .clock_was_ahead = true});
+  state[17] = std::byte{1};
+  seal_state(state);
+  EXPECT_FALSE(valid_state(state, fields));
+}
+
 // The checksum finds every change; behind it, numbers that no baseline has are refused too, which is tried
 // with checksums made right again.
 TEST(device_state, changed_bytes_never_make_a_baseline_that_is_none) {

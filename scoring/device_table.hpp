@@ -19,10 +19,11 @@ inline constexpr std::int64_t never_us = std::numeric_limits<std::int64_t>::min(
 
 // What readings teach of a device besides its fields' statistics; both are kept to be undone.
 struct DeviceLearned {
-  std::int64_t time_us = never_us;  // of the latest reading
-  std::uint16_t had_last = 0;       // scored fields the latest reading had
-  std::uint8_t cautious = 0;        // fields whose caution is above 1
-  bool clock_was_ahead = false;     // at the latest reading
+  std::int64_t time_us = never_us;        // of the latest reading
+  std::int64_t right_time_us = never_us;  // of the latest whose clock was not ahead
+  std::uint16_t had_last = 0;             // scored fields the latest reading had
+  std::uint8_t cautious = 0;              // fields whose caution is above 1
+  bool clock_was_ahead = false;           // at the latest reading
   std::uint32_t reserved = 0;
 };
 
@@ -40,8 +41,9 @@ struct alignas(16) Device {
   std::uint64_t flush;  // the latest it was in
   std::uint16_t stream;
   bool unsaved;
-  bool leaving;  // with the commit of this flush
-  bool saving;   // likewise
+  bool leaving;    // with the commit of this flush
+  bool saving;     // likewise
+  bool not_saved;  // though it was to be
   DeviceLearned learned;
 
   [[nodiscard]] std::string_view text() const noexcept { return {name.get(), name_bytes}; }

@@ -31,8 +31,20 @@ constexpr float tail_limit = 2;
 // others hardly: a fault must not become the baseline while it lasts.
 constexpr float first_limit = 3;
 constexpr float repeated_limit = 0.5F;
-// Fewer readings say nothing about a deviation.
+// Fewer readings say nothing about a deviation; they move the moments by up to twice the threshold.
 constexpr float deviations_known_after = 8;
+constexpr float young_limit = 2;
+// The first two readings, which nothing can be compared with yet, are looked at again with the third.
+constexpr float compared_after = 2;
+// While all readings of a new field were equal, one that differs moves it by this share of them, at most.
+constexpr float unknown_limit = 0.1F;
+constexpr float unlimited = 4e18F;
+static_assert(unlimited > 2 * judged_value_max);
+// A field that changes less often than this rests: it is not known to vary by less than a thousandth.
+constexpr float rest_factor = 16;
+constexpr float rest_deviation = 1e-3F;
+// Less than any sensor resolves, and more than zero.
+constexpr float deviation_min = 1e-30F;
 // Of the usual length of runs, at each change.
 constexpr float usual_kept = 0.99F;
 constexpr float usual_growth = 8;
@@ -55,42 +67,64 @@ static_assert(lanes::lane_count == group_fields);
 
 // What a reading looks like beside what is known.
 struct Sight {
-  Doubles value;  // 0 where there is none
+  Doubles value;  // no further from zero than is judged; 0 where there is none
   Doubles deviation;
-  Floats standard_deviation;
-  Floats z;  // 0 where it is not known
+  Floats average;  // of what is known, without its sign
+  Mask rests;
+  Floats standard_deviation;  // above 0
+  Floats z;                   // 0 where it is not known
   Floats threshold;
-  Mask present;
+  Mask judged;   // there is a reading,
+  Mask teaches;  // and it is not further from zero than is judged
+  Mask scaled;   // the standard deviation is what was measured
   Mask known;
   Mask over;
   Mask inconsistent;
   Mask warming_up;
 };
 
-[[gnu::always_inline]] inline Sight look(const FieldGroup& group, Doubles anchor, const GroupReading& reading,
+// All lanes: a value that is judged.
+constexpr Mask every_lane = {-1, -1, -1, -1};
+
+[[gnu::always_inline]] inline Sight look(const FieldGroup& group, Doubles value, Mask judged, Mask teaches,
                                          const JudgeLimits& limits) noexcept {
   Sight sight;
-  const Doubles value = load(reading.value);
+  const Doubles anchor = load(group.anchor);
   const Doubles mean = load(group.mean);
-  sight.present = lanes::within(value, all(judged_value_max));
-  sight.value = choose(sight.present, value, all(0.0));
-  sight.deviation = choose(sight.present, (value - anchor) - mean, all(0.0));
+  sight.judged = judged;
+  sight.teaches = teaches;
+  sight.value = value;
+  sight.deviation = choose(judged, (value - anchor) - mean, all(0.0));
   const Floats away = absolute(narrow(sight.deviation));
   const Floats count = load(group.count);
-  sight.standard_deviation = lanes::square_root(narrow(load(group.variance)));
-  sight.known = (count >= deviations_known_after) & (sight.standard_deviation > 0);
-  sight.z = choose(sight.known, away / choose(sight.known, sight.standard_deviation, all(1.0F)), all(0.0F));
+  sight.average = absolute(narrow(anchor + mean));
+  sight.rests = rest_factor * load(group.changes) < count;
+  const Floats resolution = choose(sight.rests, rest_deviation * sight.average, all(0.0F)) + deviation_min;
+  const Floats measured = lanes::square_root(narrow(load(group.variance)));
+  sight.scaled = measured > resolution;
+  sight.standard_deviation = larger(measured, resolution);
+  sight.known = (count >= deviations_known_after) & sight.scaled;
+  sight.z = choose(sight.known, away / sight.standard_deviation, all(0.0F));
   const Floats calibrated =
       load(group.caution) * (load(group.tail_start) + load(group.tail_excess) * limits.tail_reach);
   sight.threshold = smaller(larger(calibrated, all(limits.z_min)), all(limits.threshold_max));
   const Mask warm = count >= limits.warm_up;
   // Without waiting for the division: the next reading waits for what this one decides.
-  sight.over = sight.known & sight.present & warm & (away > sight.threshold * sight.standard_deviation);
-  const Floats average = absolute(narrow(anchor + mean));
-  sight.inconsistent = sight.present & warm & (away > limits.consistency_ratio * average) &
-                       (average > average_deviations_min * sight.standard_deviation);
-  sight.warming_up = sight.present & ~warm;
+  sight.over = judged & (count >= limits.judged_after) & (away > sight.threshold * sight.standard_deviation);
+  // No share of an average of zero is anything.
+  sight.inconsistent =
+      judged & warm & (away > limits.consistency_ratio * sight.average) & (sight.average > 0);
+  sight.warming_up = judged & ~warm;
   return sight;
+}
+
+// For readings of which some are missing, or too far from zero: those are judged as the last that is not.
+[[gnu::always_inline]] inline Sight look(const FieldGroup& group, Doubles value,
+                                         const JudgeLimits& limits) noexcept {
+  const Doubles bound = all(judged_value_max);
+  const Mask judged = lanes::equal(value, value);
+  const Doubles bounded = larger(smaller(value, bound), all(0.0) - bound);
+  return look(group, choose(judged, bounded, all(0.0)), judged, lanes::within(value, bound), limits);
 }
 
 [[gnu::always_inline]] inline Floats gain(Floats inverse_count, float readings) noexcept {
@@ -126,12 +160,34 @@ struct Sight {
   return equal & (changes >= stuck_changes_min) & (run >= limits.stuck_after) & (run >= stuck_factor * usual);
 }
 
-[[gnu::always_inline]] inline void learn_moments(FieldGroup& group, const Sight& sight, Mask repeated,
-                                                 Doubles weight) noexcept {
+// Of a field that is not warm: there are few readings to compare one with. A share of the average is little
+// enough for a spike to be outgrown, and more than most fields vary by.
+[[gnu::always_inline]] inline Floats limit_while_warming(const FieldGroup& group, const Sight& sight,
+                                                         Floats limit) noexcept {
+  const Mask young = load(group.count) < deviations_known_after;
+  const Floats share = unknown_limit * sight.average;
+  const Floats few = choose(young, larger(young_limit * limit, share), limit);
+  return choose(sight.scaled, few, share);
+}
+
+// The furthest from the mean that a reading counts as being.
+template <bool usual>
+[[gnu::always_inline]] inline Floats moving_limit(const FieldGroup& group, const Sight& sight,
+                                                  Mask repeated) noexcept {
+  if constexpr (usual) return sight.threshold * sight.standard_deviation;
   const Floats anomalous_limit = choose(repeated, all(repeated_limit), all(first_limit));
   const Floats deviations = choose(sight.over, anomalous_limit, sight.threshold);
-  const Doubles limit =
-      choose(sight.known, widen(deviations * sight.standard_deviation), all(4 * judged_value_max));
+  const Floats limit = deviations * sight.standard_deviation;
+  // Nothing is too far from zero, nor from a single reading, while that is all that was seen.
+  const Mask incomparable =
+      (load(group.count) < compared_after) | (~sight.scaled & (sight.average <= deviation_min));
+  const Floats warming = choose(sight.warming_up, limit_while_warming(group, sight, limit), limit);
+  return choose(incomparable, all(unlimited), warming);
+}
+
+[[gnu::always_inline]] inline void learn_moments(FieldGroup& group, const Sight& sight, Floats most,
+                                                 Doubles weight) noexcept {
+  const Doubles limit = widen(most);
   const Doubles bounded = larger(smaller(sight.deviation, limit), all(0.0) - limit);
   Doubles mean = load(group.mean);
   Doubles variance = load(group.variance);
@@ -145,20 +201,61 @@ struct Sight {
   const Floats before = load(group.caution);
   const Floats moved = before * choose(sight.over, all(up), all(down));
   const Floats bounded = smaller(larger(moved, all(1.0F)), all(caution_max));
-  const Floats caution = choose(sight.present & ~sight.warming_up, bounded, before);
+  const Floats caution = choose(sight.judged & ~sight.warming_up, bounded, before);
   store(group.caution, caution);
   return caution > 1.0F;
 }
 
-// What lasted is the new level; how much the field varies is taken to be as it was.
+// What lasted is the new level; how much the field varies is taken to be as it was. A field that rests is at
+// its new level when it rests there.
 void accept_lasting(FieldGroup& group, const FieldGroup& before, const Sight& sight,
                     const JudgeLimits& limits) noexcept {
-  const Mask accepted = load(group.streak) >= limits.patience;
+  const Floats streak = load(group.streak);
+  const Mask rested = sight.rests & (smaller(streak, load(group.same)) >= limits.stuck_after);
+  const Mask accepted = (streak >= limits.patience) | rested;
   if (lanes::bits_of(accepted) == 0) return;
-  store(group.mean, choose(accepted, load(before.mean) + sight.deviation, load(group.mean)));
+  store(group.anchor, choose(accepted, sight.value, load(group.anchor)));
+  store(group.mean, choose(accepted, all(0.0), load(group.mean)));
   store(group.variance, choose(accepted, load(before.variance), load(group.variance)));
-  store(group.streak, choose(accepted, all(0.0F), load(group.streak)));
+  store(group.streak, choose(accepted, all(0.0F), streak));
   store(group.count, choose(accepted, all(accepted_count), load(group.count)));
+  store(group.changes, choose(accepted & sight.rests, all(0.0F), load(group.changes)));
+}
+
+// The field knows one reading.
+void begin_lane(FieldGroup& group, std::uint32_t lane, double reading) noexcept {
+  group.anchor[lane] = reading;
+  group.mean[lane] = 0;
+  group.variance[lane] = 0;
+}
+
+// One of the first two readings that is far from the other and from the third, which are alike, is forgotten.
+void forget_outlier(FieldGroup& group, std::uint32_t lane, double third, const JudgeLimits& limits) noexcept {
+  const double first = group.anchor[lane];
+  const double second = group.last[lane];
+  const double alike = std::min(std::abs(third - first), std::abs(third - second));
+  const double far = std::abs(second - first);
+  if (far <= limits.outlier_factor * alike || (alike <= 0 && far <= unknown_limit * std::abs(third))) return;
+  begin_lane(group, lane, std::abs(third - first) < std::abs(third - second) ? first : second);
+  group.count[lane] = 1;
+}
+
+// A field that rests has been at one value for as long as is remembered: that is all there is to know,
+// whatever a spike made of its deviation.
+void settle(FieldGroup& group, std::uint32_t lane) noexcept {
+  const bool rests = rest_factor * group.changes[lane] < group.count[lane];
+  if (rests && group.streak[lane] <= 0) begin_lane(group, lane, group.last[lane]);
+}
+
+// What only some of a field's readings cause, before they are looked at.
+void pass_milestones(FieldGroup& group, const GroupReading& reading, const JudgeLimits& limits) noexcept {
+  for (std::uint32_t lane = 0; lane < group_fields; ++lane) {
+    const double value = reading.value[lane];
+    if (!(std::abs(value) <= judged_value_max)) continue;
+    if (group.count[lane] == 0) group.anchor[lane] = value;
+    if (group.count[lane] == compared_after) forget_outlier(group, lane, value, limits);
+    if (group.same[lane] == limits.patience) settle(group, lane);
+  }
 }
 
 template <typename Number>
@@ -183,7 +280,9 @@ void keep_missing(FieldGroup& group, const FieldGroup& before, Mask present) noe
   keep_missing(group.changes, before.changes, present);
 }
 
-// Learns in all lanes, and gives the verdict on those that have a reading.
+// Learns in all lanes, and gives the verdict on those that have a reading. `usual`: all have one that
+// teaches, are warm and not over their thresholds.
+template <bool usual>
 [[gnu::always_inline]] inline GroupVerdict learn(FieldGroup& group, const Sight& sight,
                                                  const GroupRates& rates, const JudgeLimits& limits,
                                                  float seconds, std::uint32_t had_last,
@@ -191,7 +290,7 @@ void keep_missing(FieldGroup& group, const FieldGroup& before, Mask present) noe
   const Doubles last = load(group.last);
   const Floats change = absolute(narrow(sight.value - last));
   const float change_seconds = seconds > 0 ? seconds : std::numeric_limits<float>::infinity();
-  const Mask quick = sight.present & (change > load(rates.rate_max) * change_seconds);
+  const Mask quick = sight.judged & (change > load(rates.rate_max) * change_seconds);
 
   const Floats streak_before = load(group.streak);
   const Mask repeated = sight.over & (streak_before > 0);
@@ -199,15 +298,17 @@ void keep_missing(FieldGroup& group, const FieldGroup& before, Mask present) noe
   const Floats count = smaller(load(group.count) + 1.0F, all(readings_max));
   const Doubles inverse_count = all(1.0) / widen(count);
 
-  learn_tail(group, sight, sight.known & ~repeated, narrow(inverse_count));
-  learn_moments(group, sight, repeated, larger(inverse_count, all(limits.weight_min)));
-  const Mask stuck = sight.present & learn_runs(group, lanes::equal(sight.value, last), limits);
+  const Floats most = moving_limit<usual>(group, sight, repeated);
+  learn_tail(group, sight, usual ? sight.known : sight.known & ~repeated, narrow(inverse_count));
+  learn_moments(group, sight, most, larger(inverse_count, all(limits.weight_min)));
+  const Mask stuck = sight.teaches & learn_runs(group, lanes::equal(sight.value, last), limits);
   store(group.streak, streak);
   store(group.count, count);
   store(group.last, sight.value);
   GroupVerdict verdict{
       lanes::bits_of(sight.over),       lanes::bits_of(sight.inconsistent), lanes::bits_of(stuck),
-      lanes::bits_of(quick) & had_last, lanes::bits_of(sight.warming_up),   0};
+      lanes::bits_of(quick) & had_last, lanes::bits_of(sight.warming_up),   0,
+      lanes::bits_of(sight.teaches)};
   // Most devices are at 1, and stay there.
   if (cautious_fields != 0 || verdict.anomalous != 0)
     verdict.cautious =
@@ -215,14 +316,16 @@ void keep_missing(FieldGroup& group, const FieldGroup& before, Mask present) noe
   return verdict;
 }
 
-// For readings of which some are missing or anomalous.
-[[gnu::noinline]] GroupVerdict learn_some(FieldGroup& group, const Sight& sight, const GroupRates& rates,
-                                          const JudgeLimits& limits, float seconds, std::uint32_t had_last,
-                                          std::uint32_t cautious_fields) noexcept {
+// For readings of which some are missing, anomalous, or of a field that is not warm.
+[[gnu::noinline]] GroupVerdict learn_some(FieldGroup& group, const GroupReading& reading,
+                                          const GroupRates& rates, const JudgeLimits& limits, float seconds,
+                                          std::uint32_t had_last, std::uint32_t cautious_fields) noexcept {
+  pass_milestones(group, reading, limits);
   const FieldGroup before = group;
-  const GroupVerdict verdict = learn(group, sight, rates, limits, seconds, had_last, cautious_fields);
+  const Sight sight = look(group, load(reading.value), limits);
+  const GroupVerdict verdict = learn<false>(group, sight, rates, limits, seconds, had_last, cautious_fields);
   accept_lasting(group, before, sight, limits);
-  keep_missing(group, before, sight.present);
+  keep_missing(group, before, sight.teaches);
   return verdict;
 }
 
@@ -231,12 +334,14 @@ void keep_missing(FieldGroup& group, const FieldGroup& before, Mask present) noe
 JudgeLimits::JudgeLimits(const ScoringConfig& config, std::uint32_t fields)
     : z_min(static_cast<float>(config.z_min)),
       warm_up(static_cast<float>(std::max(config.warm_up, 1U))),
+      judged_after(std::max(warm_up, deviations_known_after)),
       patience(static_cast<float>(std::max(config.memory, 2U))),
       stuck_after(static_cast<float>(std::max(config.stuck_after, 1U))),
       consistency_ratio(static_cast<float>(config.consistency_ratio)),
       weight_min(1.0 / std::max(config.memory, 2U)),
       caution_up(1.0F + caution_gain),
-      threshold_max(std::max(z_min, threshold_highest)) {
+      threshold_max(std::max(z_min, threshold_highest)),
+      outlier_factor(8 * config.z_min) {
   const double share = std::max(config.false_positives_max, 1e-9) * aim / std::max(fields, 1U);
   // An exponential tail: beyond its start, each mean excess further on leaves 1/e of what was there.
   tail_reach = static_cast<float>(std::max(0.0, std::log(static_cast<double>(tail_share) / share)));
@@ -249,21 +354,21 @@ JudgeLimits::JudgeLimits(const ScoringConfig& config, std::uint32_t fields)
 GroupVerdict judge_and_learn(FieldGroup& group, const GroupReading& reading, const GroupRates& rates,
                              const JudgeLimits& limits, float seconds, std::uint32_t had_last,
                              std::uint32_t cautious_fields) noexcept {
-  Doubles anchor = load(group.anchor);
-  const Mask first = load(group.count) == 0;
-  if (lanes::bits_of(first) != 0) [[unlikely]] {
-    const Doubles value = load(reading.value);
-    anchor = choose(first & lanes::within(value, all(judged_value_max)), value, anchor);
-    store(group.anchor, anchor);
+  const Doubles value = load(reading.value);
+  const Mask settled = (load(group.count) >= limits.judged_after) & (load(group.same) != limits.patience);
+  if (lanes::bits_of(settled & lanes::within(value, all(judged_value_max))) == all_lanes) {
+    Sight sight = look(group, value, every_lane, every_lane, limits);
+    if (lanes::bits_of(sight.over) == 0) {
+      sight.over = Mask{};
+      sight.warming_up = Mask{};
+      return learn<true>(group, sight, rates, limits, seconds, had_last, cautious_fields);
+    }
   }
-  const Sight sight = look(group, anchor, reading, limits);
-  if (lanes::bits_of(sight.present) == all_lanes && lanes::bits_of(sight.over) == 0)
-    return learn(group, sight, rates, limits, seconds, had_last, cautious_fields);
-  return learn_some(group, sight, rates, limits, seconds, had_last, cautious_fields);
+  return learn_some(group, reading, rates, limits, seconds, had_last, cautious_fields);
 }
 
 GroupVerdict judge(const FieldGroup& group, const GroupReading& reading, const JudgeLimits& limits) noexcept {
-  const Sight sight = look(group, load(group.anchor), reading, limits);
+  const Sight sight = look(group, load(reading.value), limits);
   GroupVerdict verdict;
   verdict.anomalous = lanes::bits_of(sight.over);
   verdict.inconsistent = lanes::bits_of(sight.inconsistent);

@@ -12,15 +12,14 @@
 
 namespace wellhead {
 
-// No value further from zero is judged: squares of larger ones do not fit a float.
+// A value further from zero is judged as this one and teaches nothing: squares of larger ones do not fit a
+// float.
 inline constexpr double judged_value_max = 1e18;
 // What follows from it for a variance, and more than the tail's numbers and caution ever are.
 inline constexpr double judged_variance_max = 16 * judged_value_max * judged_value_max;
 inline constexpr float tail_number_max = 1e6F;
 // A field's baseline that is accepted anew after a lasting change is as sure of itself as after so many.
 inline constexpr float accepted_count = 20;
-// An average nearer to zero than so many standard deviations says nothing about consistency.
-inline constexpr float average_deviations_min = 3;
 // A field that hardly ever changes is not stuck when it does not.
 inline constexpr float stuck_changes_min = 16;
 // Longer than so many times the longest usual run.
@@ -34,12 +33,14 @@ struct JudgeLimits {
   float z_min;
   float tail_reach;  // how many mean excesses beyond the tail's start the threshold lies
   float warm_up;
-  float patience;  // anomalous readings after which they are the new normal
+  float judged_after;  // readings after which |z| is: the warm-up, and enough for a deviation
+  float patience;      // anomalous readings after which they are the new normal
   float stuck_after;
   float consistency_ratio;
   double weight_min;  // of a new reading
   float caution_up;
   float threshold_max;
+  double outlier_factor;  // of the first three, one so many times as far from the others as they are alike
   // Factors of caution for a reading that is not anomalous, by the number of the device's cautious fields.
   std::array<float, scored_fields_max + 1> caution_down;
 };
@@ -63,6 +64,7 @@ struct GroupVerdict {
   std::uint32_t quick = 0;
   std::uint32_t warming_up = 0;
   std::uint32_t cautious = 0;  // after the reading
+  std::uint32_t taught = 0;    // judge_and_learn() only
 };
 
 // Judges a reading `seconds` after the device's one before and learns from it. `seconds` of 0: the rate is

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <limits>
 #include <random>
+#include <string>
 
 namespace wellhead {
 namespace {
@@ -125,14 +126,105 @@ TEST_F(Judge, a_change_is_judged_by_the_time_it_took) {
   EXPECT_EQ(reading(100, none, 0).quick, 0U) << "no time, no rate";
 }
 
-TEST_F(Judge, an_average_near_zero_says_nothing_of_consistency) {
-  learn_noise(1'000, 0.1, 1);
-  EXPECT_EQ(reading(1).inconsistent, 0U);
-  FieldGroup fresh;
-  group_ = fresh;
+TEST_F(Judge, a_value_more_than_half_of_the_average_away_is_inconsistent_whatever_the_noise) {
   learn_noise(1'000, 100, 1);
   EXPECT_EQ(reading(145).inconsistent, 0U);
   EXPECT_EQ(reading(155).inconsistent, 1U);
+  group_ = FieldGroup();
+  learn_noise(1'000, 2, 1);
+  const double average = group_.anchor[0] + group_.mean[0];
+  EXPECT_EQ(judge(group_, {{average * 1.49, none, none, none}}, limits_).inconsistent, 0U);
+  EXPECT_EQ(judge(group_, {{average * 1.51, none, none, none}}, limits_).inconsistent, 1U);
+  EXPECT_EQ(judge(group_, {{average * 1.51, none, none, none}}, limits_).anomalous, 0U);
+}
+
+TEST_F(Judge, nothing_is_inconsistent_with_an_average_of_zero_or_one_of_too_few_readings) {
+  for (int count = 0; count < 200; ++count) reading(0);
+  EXPECT_EQ(reading(5).inconsistent, 0U);
+  group_ = FieldGroup();
+  for (std::uint32_t count = 0; count + 1 < config_.warm_up; ++count) reading(60);
+  EXPECT_EQ(reading(10).inconsistent, 0U);
+  EXPECT_EQ(reading(10).inconsistent, 1U);
+}
+
+// A field that never varied says nothing of how it may; but a jump off it is one.
+TEST_F(Judge, a_spike_of_a_constant_field_is_found_and_leaves_it_as_it_was) {
+  for (const double level : {60.0, -0.001}) {
+    SCOPED_TRACE(level);
+    group_ = FieldGroup();
+    for (int count = 0; count < 2'000; ++count) ASSERT_EQ(reading(level).anomalous, 0U);
+    EXPECT_EQ(reading(10'000).anomalous, 1U);
+    EXPECT_NEAR(group_.anchor[0] + group_.mean[0], level, std::abs(level) * 1e-4);
+    EXPECT_LE(std::sqrt(group_.variance[0]), std::abs(level) * 1e-3);
+    for (int count = 0; count < 20; ++count) EXPECT_EQ(reading(level).anomalous, 0U) << count;
+    for (int count = 0; count < 20; ++count) EXPECT_EQ(reading(level + 5).anomalous, 1U) << count;
+  }
+}
+
+// There is no telling what is far from zero, so the field learns it, and forgets it when it rests again.
+TEST_F(Judge, a_spike_of_a_field_that_was_always_zero_is_found_and_forgotten_when_it_rests) {
+  for (int count = 0; count < 2'000; ++count) reading(0);
+  EXPECT_EQ(reading(10'000).anomalous, 1U);
+  for (int count = 0; count < 700; ++count) EXPECT_EQ(reading(0).anomalous, 0U) << count;
+  EXPECT_EQ(reading(0.1).anomalous, 1U);
+}
+
+TEST_F(Judge, a_constant_field_is_at_another_level_when_it_rests_there) {
+  for (const double level : {60.0, 57.0, 0.0, 60.0}) {
+    int flagged = 0;
+    for (int count = 0; count < 3'000; ++count) flagged += reading(level).anomalous != 0 ? 1 : 0;
+    EXPECT_LE(flagged, static_cast<int>(config_.stuck_after) + 1) << level;
+    EXPECT_GE(flagged, level == 60.0 && group_.changes[0] == 1 ? 0 : 100) << level;
+    EXPECT_EQ(reading(level + 5).anomalous, 1U) << level;
+    EXPECT_EQ(reading(level).anomalous, 0U) << level;
+  }
+}
+
+TEST_F(Judge, a_constant_field_may_move_by_what_few_sensors_resolve) {
+  for (int count = 0; count < 2'000; ++count) reading(60);
+  for (int count = 0; count < 5'000; ++count)
+    ASSERT_EQ(reading(count % 100 == 0 ? 60.1 : 60).anomalous, 0U) << count;
+}
+
+// Wherever among the first readings the spike is, the field is judged as one without it.
+TEST_F(Judge, a_spike_among_the_first_readings_is_outgrown) {
+  for (int at = 0; at < 20; ++at)
+    for (const double spike : {10'000.0, -1e16}) {
+      SCOPED_TRACE("spike " + std::to_string(spike) + " at " + std::to_string(at));
+      group_ = FieldGroup();
+      for (int count = 0; count < 100; ++count) reading(count == at ? spike : 60 + 0.1 * normal_(random_));
+      EXPECT_NEAR(group_.anchor[0] + group_.mean[0], 60, 1);
+      EXPECT_EQ(reading(70).anomalous, 1U);
+      group_ = FieldGroup();
+      for (int count = 0; count < 100; ++count) reading(count == at ? spike : 60);
+      EXPECT_NEAR(group_.anchor[0] + group_.mean[0], 60, 1);
+      EXPECT_EQ(reading(70).anomalous, 1U);
+      for (int count = 0; count < 700; ++count) reading(60);
+      EXPECT_EQ(reading(60.5).anomalous, 1U) << "and in the end it is known to be constant";
+    }
+}
+
+TEST_F(Judge, a_first_reading_out_of_all_proportion_costs_later_ones_no_digits) {
+  reading(1e16);
+  for (int count = 0; count < 4'000; ++count) reading(count % 2 == 0 ? 60.125 : 60.375);
+  EXPECT_NEAR(group_.anchor[0] + group_.mean[0], 60.25, 0.001);
+  EXPECT_NEAR(std::sqrt(group_.variance[0]), 0.125, 0.001);
+}
+
+TEST_F(Judge, a_value_beyond_all_bounds_is_judged_as_the_largest_and_teaches_nothing) {
+  rates_.rate_max[0] = 1e6F;
+  learn_noise(300);
+  for (const double value : {1e19, -1e300, std::numeric_limits<double>::infinity()}) {
+    const FieldGroup before = group_;
+    const GroupVerdict verdict = reading(value);
+    EXPECT_EQ(verdict.anomalous, 1U) << value;
+    EXPECT_EQ(verdict.inconsistent, 1U) << value;
+    EXPECT_EQ(verdict.quick, 1U) << value;
+    EXPECT_EQ(verdict.taught, 0U) << value;
+    EXPECT_EQ(judge(group_, {{value, none, none, none}}, limits_).anomalous, 1U);
+    EXPECT_EQ(std::memcmp(&before, &group_, sizeof(group_)), 0) << value;
+  }
+  EXPECT_EQ(reading(70).taught, 1U);
 }
 
 TEST_F(Judge, whatever_comes_the_baseline_stays_finite) {

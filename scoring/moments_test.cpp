@@ -73,7 +73,7 @@ TEST(moments, with_forgetting_are_the_weighted_sums) {
 TEST(moments, of_a_field_group_are_those_of_its_readings) {
   constexpr std::size_t count = 1'000'000;
   ScoringConfig config;
-  config.z_min = 1000;
+  config.z_min = 1e6;
   config.memory = 1U << 24;
   const JudgeLimits limits(config, 4);
   const GroupRates rates{{1e30F, 1e30F, 1e30F, 1e30F}};

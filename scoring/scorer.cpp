@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstring>
 #include <ranges>
+#include <utility>
 
 #include "base/assert.hpp"
 #include "codec/copy_binary.hpp"
@@ -51,6 +52,7 @@ struct Verdict {
   std::uint32_t quick = 0;
   std::uint32_t warming_up = 0;
   std::uint32_t cautious = 0;
+  std::uint32_t taught = 0;
 
   void add(const GroupVerdict& verdict, std::uint32_t group) noexcept {
     const std::uint32_t shift = group * group_fields;
@@ -60,6 +62,7 @@ struct Verdict {
     quick |= verdict.quick << shift;
     warming_up |= verdict.warming_up << shift;
     cautious |= verdict.cautious << shift;
+    taught |= verdict.taught << shift;
   }
   [[nodiscard]] std::uint64_t flags() const noexcept {
     const auto reason = [](std::uint32_t fields, QualityReason bit) {
@@ -84,7 +87,7 @@ Verdict judge_old(const ScoredStream& stream, const Device& device, const RowHea
 Verdict judge_new(const ScoredStream& stream, Device& device, const RowHeader& row) noexcept {
   GroupReading readings[groups_max];
   DeviceLearned& learned = device.learned;
-  const std::uint32_t present = stream.plan.read(row, readings);
+  stream.plan.read(row, readings);
   const bool first = learned.time_us == never_us;
   const float seconds =
       first ? 0.0F : static_cast<float>(static_cast<double>(row.time_us - learned.time_us) * seconds_per_us);
@@ -96,22 +99,58 @@ Verdict judge_new(const ScoredStream& stream, Device& device, const RowHeader& r
                 group);
   }
   learned.time_us = row.time_us;
-  learned.had_last = static_cast<std::uint16_t>(present);
+  learned.had_last = static_cast<std::uint16_t>(verdict.taught);
   learned.cautious = static_cast<std::uint8_t>(std::popcount(verdict.cautious));
   learned.clock_was_ahead = has(row.quality_reasons, QualityReason::clock_ahead);
+  if (!learned.clock_was_ahead) learned.right_time_us = row.time_us;
+  return verdict;
+}
+
+// Moves the readings of `fields` from `readings` to the result.
+void take_fields(GroupReading (&readings)[groups_max], std::uint32_t fields,
+                 GroupReading (&taken)[groups_max]) noexcept {
+  for (std::uint32_t field = 0; field < groups_max * group_fields; ++field) {
+    double& reading = readings[field / group_fields].value[field % group_fields];
+    double& place = taken[field / group_fields].value[field % group_fields];
+    place = missing_reading;
+    if ((fields >> field & 1U) != 0) std::swap(reading, place);
+  }
+}
+
+// A record may be split over several rows of one time: each teaches what the ones before did not have. What
+// they had is only judged, as in a row that comes twice.
+Verdict judge_same_time(const ScoredStream& stream, Device& device, const RowHeader& row) noexcept {
+  GroupReading readings[groups_max];
+  DeviceLearned& learned = device.learned;
+  const std::uint32_t fresh = stream.plan.read(row, readings) & ~std::uint32_t{learned.had_last};
+  if (fresh == 0) return judge_old(stream, device, row);
+  GroupReading taken[groups_max];
+  take_fields(readings, fresh, taken);
+  Verdict verdict;
+  for (std::uint32_t group = 0; group < stream.plan.groups(); ++group) {
+    verdict.add(judge(device.groups()[group], readings[group], stream.limits), group);
+    verdict.add(judge_and_learn(device.groups()[group], taken[group], stream.rates[group], stream.limits, 0,
+                                0, learned.cautious),
+                group);
+  }
+  learned.had_last = static_cast<std::uint16_t>(learned.had_last | verdict.taught);
+  learned.cautious = static_cast<std::uint8_t>(std::popcount(verdict.cautious));
   return verdict;
 }
 
 // A reading of the present moves the baseline; others are compared with it at most. A device whose clock ran
-// ahead has no lasting claim on what the present is: its next reading with a right clock goes on from there.
+// ahead has no lasting claim on what the present is: readings with a right clock go on from the latest of
+// their own, and one that is older than that is late as ever.
 std::uint64_t judge_row(const ScoredStream& stream, Device& device, const RowHeader& row) noexcept {
   const DeviceLearned& learned = device.learned;
   const bool clock_ahead = has(row.quality_reasons, QualityReason::clock_ahead);
-  if (row.time_us > learned.time_us || (learned.clock_was_ahead && !clock_ahead))
-    return judge_new(stream, device, row).flags();
+  const std::int64_t present_us = clock_ahead ? learned.time_us : learned.right_time_us;
+  if (row.time_us > present_us) return judge_new(stream, device, row).flags();
+  if (row.time_us == present_us && row.time_us == learned.time_us)
+    return judge_same_time(stream, device, row).flags();
   const std::uint64_t order =
-      row.time_us < learned.time_us ? quality_bit(QualityReason::out_of_order) : std::uint64_t{0};
-  if (row.time_us < learned.time_us - comparable_age_max_us) return order;
+      row.time_us < present_us ? quality_bit(QualityReason::out_of_order) : std::uint64_t{0};
+  if (row.time_us < present_us - comparable_age_max_us) return order;
   return order | judge_old(stream, device, row).flags();
 }
 
@@ -154,7 +193,9 @@ void prefetch(const RowHeader* row) noexcept {
     __builtin_prefetch(at + offset, 1);
 }
 
-// Calls on_device(text, rows) for each device's run.
+// Calls on_device(text, rows) for each device's run. The sink sorts by hash as well, so two devices with one
+// 64-bit hash in one flush are taken for one; asking each row for its name would cost more than that is
+// worth.
 template <typename OnDevice>
 void for_each_device(std::uint32_t device_field, std::span<const SortedRow> rows, OnDevice on_device) {
   for (std::size_t row = 0; row < std::min(prefetch_distance, rows.size()); ++row) prefetch(rows[row].header);

@@ -88,6 +88,9 @@ class Scorer {
   // What to save in the flush's transaction, in the order of (stream, device); valid until commit() or
   // discard(). Those that have to make room come whatever the limits say.
   [[nodiscard]] std::span<const DeviceState> states_to_save();
+  // State `index` of those above could not be saved: its device stays unsaved, and comes last for the next
+  // time, unless it has to leave.
+  void not_saved(std::size_t index);
   // The flush is committed with the states above.
   void commit();
   // It is not.

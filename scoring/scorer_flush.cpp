@@ -99,9 +99,11 @@ void Scorer::discard() {
 void Scorer::commit() {
   State& state = *state_;
   for (Device* const device : state.saving) {
-    device->unsaved = false;
     device->saving = false;
     state.unsaved.remove(*device);
+    if (device->not_saved) state.unsaved.add_newest(*device);
+    device->unsaved = device->not_saved;
+    device->not_saved = false;
   }
   state.saving.clear();
   for (Device* const device : state.leaving) state.remove(*device);
@@ -127,8 +129,13 @@ bool Scorer::restore(const DeviceState& saved) {
   return true;
 }
 
+void Scorer::not_saved(std::size_t index) {
+  WELLHEAD_ASSERT(index < state_->saving.size() && state_->states.size() == state_->saving.size());
+  state_->saving[index]->not_saved = true;
+}
+
 void Scorer::State::forget_choice() {
-  for (Device* const device : saving) device->saving = false;
+  for (Device* const device : saving) device->saving = device->not_saved = false;
   for (Device* const device : leaving) device->leaving = false;
   saving.clear();
   leaving.clear();

@@ -59,6 +59,16 @@ class ScorerTest : public testing::Test {
     return texts;
   }
 
+  // As it would be saved. The device is to have learned something that is not.
+  std::vector<std::byte> state_of(const std::string& device) {
+    score(noise(device, 0, 1));
+    std::vector<std::byte> bytes;
+    for (const DeviceState& state : scorer_.unsaved_states(1'000))
+      if (state.device.text == device) bytes.assign(state.bytes.begin(), state.bytes.end());
+    scorer_.discard();
+    return bytes;
+  }
+
   std::vector<SchemaPointer> schemas_{test::compile(test::watched_stream(field_count))};
   std::array<StreamScores, 1> stats_;
   Scorer scorer_{schemas_, {}, stats_};
@@ -113,6 +123,16 @@ TEST_F(ScorerTest, a_value_out_of_range_that_was_kept_is_not_judged) {
   commit(rows);
   EXPECT_FALSE(test::computed_of(rows.header(0)).anomaly);
   EXPECT_EQ(test::computed_of(rows.header(0)).flags >> quality_unusual_shift, 0U);
+}
+
+TEST_F(ScorerTest, a_value_beyond_all_bounds_is_an_anomaly_and_teaches_nothing) {
+  commit(noise("a", 0, 300));
+  const test::Computed computed = score_one("a", 300, 1e30F);
+  EXPECT_EQ(computed.flags, quality_bit(QualityReason::anomalous) | quality_bit(QualityReason::inconsistent) |
+                                std::uint64_t{1} << quality_unusual_shift);
+  EXPECT_FLOAT_EQ(computed.score, 0.8F);
+  EXPECT_EQ(score_one("a", 301, 70).flags, 0U);
+  EXPECT_TRUE(score_one("a", 302, 80).anomaly);
 }
 
 TEST_F(ScorerTest, a_discarded_flush_scores_the_same_again) {
@@ -180,6 +200,29 @@ TEST_F(ScorerTest, a_late_row_is_judged_and_moves_nothing) {
   EXPECT_TRUE(std::ranges::equal(after[0].bytes, state));
 }
 
+// One record, sent as two of the same time.
+TEST_F(ScorerTest, the_parts_of_a_split_record_all_teach) {
+  test::Rows halves;
+  for (int reading = 0; reading < 300; ++reading) {
+    // Of one time in one flush, the last to come is looked at first.
+    halves.add("a", at(reading), {500, 500, std::nullopt});
+    halves.add("a", at(reading), {70 + normal_(random_), std::nullopt, std::nullopt});
+    halves.add("a", at(reading), {std::nullopt, 20 + normal_(random_), std::nullopt});
+  }
+  commit(halves);
+  const auto flags = [&](std::size_t row) { return test::computed_of(halves.header(row)).flags; };
+  EXPECT_EQ((flags(898) | flags(899)) & quality_bit(QualityReason::warming_up), 0U);
+  EXPECT_TRUE(has(test::computed_of(halves.header(897)), QualityReason::anomalous));
+  EXPECT_EQ(flags(897) >> quality_unusual_shift, 0b11U);
+  test::Rows next;
+  next.add("a", at(300), {std::nullopt, 20, std::nullopt});
+  next.add("a", at(300), {90, std::nullopt, std::nullopt});
+  commit(next);
+  EXPECT_EQ(test::computed_of(next.header(0)).flags, 0U);
+  EXPECT_EQ(test::computed_of(next.header(1)).flags,
+            quality_bit(QualityReason::anomalous) | std::uint64_t{1} << quality_unusual_shift);
+}
+
 TEST_F(ScorerTest, a_clock_that_was_ahead_does_not_make_all_later_rows_late) {
   commit(noise("a", 0, 100));
   test::Rows ahead;
@@ -188,6 +231,36 @@ TEST_F(ScorerTest, a_clock_that_was_ahead_does_not_make_all_later_rows_late) {
   commit(ahead);
   EXPECT_FALSE(has(score_one("a", 101, 70), QualityReason::out_of_order));
   EXPECT_TRUE(has(score_one("a", 100, 70), QualityReason::out_of_order));
+}
+
+TEST_F(ScorerTest, late_rows_stay_late_after_a_clock_that_was_ahead) {
+  commit(noise("a", 0, 300));
+  test::Rows ahead;
+  ahead.add("a", at(50'000), {70, 70, std::nullopt}).quality_reasons =
+      static_cast<std::uint8_t>(quality_bit(QualityReason::clock_ahead));
+  commit(ahead);
+  const auto state = state_of("a");
+  const test::Computed late = score_one("a", 100, 500);
+  EXPECT_TRUE(has(late, QualityReason::out_of_order));
+  EXPECT_TRUE(late.anomaly);
+  EXPECT_EQ(state_of("a"), state) << "and it moved nothing";
+  EXPECT_TRUE(has(score_one("a", -7200, 70), QualityReason::out_of_order));
+  EXPECT_EQ(score_one("a", 299, 70).flags, 0U) << "of the time of the latest with a right clock";
+  EXPECT_EQ(state_of("a"), state);
+  EXPECT_EQ(score_one("a", 300, 70).flags, 0U);
+  EXPECT_NE(state_of("a"), state) << "and from here it goes on";
+  EXPECT_TRUE(has(score_one("a", 299, 70), QualityReason::out_of_order));
+}
+
+TEST_F(ScorerTest, a_clock_that_was_ahead_from_the_beginning_leaves_the_present_open) {
+  for (const int reading : {50'000, 50'001}) {
+    test::Rows ahead;
+    ahead.add("a", at(reading), {70, 70, std::nullopt}).quality_reasons =
+        static_cast<std::uint8_t>(quality_bit(QualityReason::clock_ahead));
+    commit(ahead);
+  }
+  EXPECT_FALSE(has(score_one("a", 1, 70), QualityReason::out_of_order));
+  EXPECT_TRUE(has(score_one("a", 0, 70), QualityReason::out_of_order));
 }
 
 TEST_F(ScorerTest, devices_whose_hashes_collide_are_different_ones) {

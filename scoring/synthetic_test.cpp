@@ -99,6 +99,25 @@ const std::vector<Ordinary>& ordinary_signals() {
       {"random_walk",
        [](Noise& noise, int, std::uint32_t field) { return noise.levels[field] += noise.gauss(); }},
       {"constant", [](Noise&, int, std::uint32_t) { return 32.0; }},
+      // A setpoint among sensors: it rests for days.
+      {"constant_with_rare_steps",
+       [](Noise& noise, int reading, std::uint32_t field) {
+         return field == 0 ? (reading < 9'000 ? 60.0 : 57.0) : 70 + noise.gauss();
+       }},
+      {"constant_with_small_steps",
+       [](Noise& noise, int reading, std::uint32_t field) {
+         return field < 4 ? 60 + 0.1 * (reading / 1'500 % 3) : 70 + noise.gauss();
+       }},
+      {"constant_with_quanta",
+       [](Noise& noise, int, std::uint32_t) { return 60 + (noise.random() % 200 == 0 ? 0.1 : 0); }},
+      {"quantized_large",
+       [](Noise& noise, int, std::uint32_t) { return 1e3 + 5 * std::round(noise.gauss()); }},
+      {"quantized_by_a_tenth_of_a_level",
+       [](Noise& noise, int reading, std::uint32_t field) {
+         double& level = noise.levels[field];
+         if (reading % 20 == 0) level = 0.9 * level + noise.gauss();
+         return 60 + 0.1 * std::round(level);
+       }},
   };
   return signals;
 }
@@ -160,6 +179,25 @@ TEST(synthetic_readings, spikes_of_ten_deviations_are_found) {
     EXPECT_GE(found.found, precision_min * found.flagged);
     EXPECT_GE(found.found, 0.9 * found.spikes);
   }
+}
+
+TEST(synthetic_readings, a_constant_field_that_begins_to_vary_is_told_of_and_then_accepted) {
+  Judged device;
+  Noise noise{std::mt19937(1), {}};
+  const auto flagged = [&](int readings, double deviation) {
+    int count = 0;
+    for (int reading = 0; reading < readings; ++reading) {
+      std::vector<double> values(fields);
+      for (double& value : values) value = 70 + noise.gauss();
+      values[0] = 70 + deviation * noise.gauss();
+      count += device.row(values) ? 1 : 0;
+    }
+    return count;
+  };
+  flagged(2'000, 0);
+  EXPECT_GT(flagged(10, 1), 5);
+  flagged(2'000, 1);
+  EXPECT_LT(flagged(10'000, 1), flagged_max * 10'000);
 }
 
 TEST(synthetic_readings, a_lasting_step_is_told_of_and_then_accepted) {

@@ -24,6 +24,7 @@ FlushScorer::~FlushScorer() = default;
 DatabaseResult<void> FlushScorer::score(Database& database, const Flush& flush) {
   if (!enabled()) return {};
   WELLHEAD_ASSERT(!in_doubt() && flush.row_count() > 0);
+  states_ = {};
   scorer_->start();
   pending_ = true;
   devices_expected_ = scorer_->devices();
@@ -34,8 +35,14 @@ DatabaseResult<void> FlushScorer::score(Database& database, const Flush& flush) 
     if (auto restored = restore_unknown(database, *stream, rows); !restored) return restored;
     scorer_->score(stream->index(), rows);
   }
-  saves_ = BaselineTable::save_statements(saved_names_, scorer_->states_to_save());
+  states_ = scorer_->states_to_save();
+  saves_ = BaselineTable::save_statements(saved_names_, states_);
   return {};
+}
+
+std::string FlushScorer::save_of(std::size_t index) const {
+  auto statements = BaselineTable::save_statements(saved_names_, states_.subspan(index, 1));
+  return statements.empty() ? std::string() : std::move(statements.front());
 }
 
 DatabaseResult<void> FlushScorer::restore_unknown(Database& database, const Schema& stream,
@@ -80,6 +87,7 @@ void FlushScorer::committed() {
   pending_ = false;
   scorer_->commit();
   saves_.clear();
+  states_ = {};
   doubtful_.clear();
   if (stats_ == nullptr) return;
   const std::size_t devices = scorer_->devices();
@@ -94,6 +102,7 @@ void FlushScorer::discarded() {
   pending_ = false;
   scorer_->discard();
   saves_.clear();
+  states_ = {};
   doubtful_.clear();
 }
 
@@ -121,9 +130,9 @@ const std::vector<std::string>& FlushScorer::final_saves() {
   WELLHEAD_ASSERT(!pending_);
   saves_.clear();
   while (enabled() && saves_.empty() && scorer_->unsaved() > 0) {
-    const auto states = scorer_->unsaved_states(baselines_per_save);
-    if (states.empty()) break;
-    saves_ = BaselineTable::save_statements(saved_names_, states);
+    states_ = scorer_->unsaved_states(baselines_per_save);
+    if (states_.empty()) break;
+    saves_ = BaselineTable::save_statements(saved_names_, states_);
     // Of streams that save nothing.
     if (saves_.empty()) scorer_->commit();
   }

@@ -43,6 +43,12 @@ class FlushScorer {
   // Statements that save with the flush what is to be saved of the devices.
   [[nodiscard]] const std::vector<std::string>& saves() const noexcept { return saves_; }
 
+  // Where the database refuses one of them: what saves one device each, in saves_by_device() statements,
+  // empty for those that are not kept; and that such a one is refused as well.
+  [[nodiscard]] std::size_t saves_by_device() const noexcept { return states_.size(); }
+  [[nodiscard]] std::string save_of(std::size_t index) const;
+  void refused(std::size_t index) { scorer_->not_saved(index); }
+
   // These three do nothing for a flush that was not scored.
   void committed();
   void discarded();
@@ -69,9 +75,10 @@ class FlushScorer {
   std::vector<std::string_view> saved_names_;  // of the streams in use
   ShardStats* stats_ = nullptr;
 
-  std::vector<DeviceName> unknown_;   // of the stream just looked at
-  bool pending_ = false;              // something is learned or to be saved, and its fate is open
-  std::size_t devices_expected_ = 0;  // in memory, if none has to make room
+  std::vector<DeviceName> unknown_;      // of the stream just looked at
+  bool pending_ = false;                 // something is learned or to be saved, and its fate is open
+  std::size_t devices_expected_ = 0;     // in memory, if none has to make room
+  std::span<const DeviceState> states_;  // the scorer's, until the fate of `saves_` is decided
   std::vector<std::string> saves_;
   std::vector<LaneMove> doubtful_;
 };

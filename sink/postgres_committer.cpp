@@ -345,15 +345,32 @@ DatabaseResult<void> PostgresCommitter::store_dead_letters(std::span<Batch* cons
   return {};
 }
 
+// Whether the database took it; where not, the transaction goes on as if it had not been tried.
+DatabaseResult<bool> PostgresCommitter::save_if_taken(const std::string& save) {
+  auto step = database_->run("SAVEPOINT baselines; " + save + "; RELEASE SAVEPOINT baselines");
+  if (step) return true;
+  const bool refused = classify_sqlstate(step.error().sqlstate) == ErrorKind::rows_refused;
+  if (!refused || !database_->connected()) return std::unexpected(step.error());
+  step = database_->run("ROLLBACK TO SAVEPOINT baselines");
+  if (!step) return std::unexpected(step.error());
+  return false;
+}
+
 // A baseline that the database refuses shall cost no row: with the fast way it could have been what failed.
+// Nor shall it cost other devices theirs, so they are then saved one by one.
 DatabaseResult<void> PostgresCommitter::save_baselines_apart() {
+  bool all_taken = true;
   for (const std::string& save : scoring_.saves()) {
-    auto step = database_->run("SAVEPOINT baselines; " + save + "; RELEASE SAVEPOINT baselines");
-    if (step) continue;
-    const bool refused = classify_sqlstate(step.error().sqlstate) == ErrorKind::rows_refused;
-    if (!refused || !database_->connected()) return std::unexpected(step.error());
-    step = database_->run("ROLLBACK TO SAVEPOINT baselines");
-    if (!step) return std::unexpected(step.error());
+    const auto taken = save_if_taken(save);
+    if (!taken) return std::unexpected(taken.error());
+    all_taken = all_taken && *taken;
+  }
+  for (std::size_t device = 0; !all_taken && device < scoring_.saves_by_device(); ++device) {
+    const std::string save = scoring_.save_of(device);
+    if (save.empty()) continue;
+    const auto taken = save_if_taken(save);
+    if (!taken) return std::unexpected(taken.error());
+    if (!*taken) scoring_.refused(device);
   }
   return {};
 }
@@ -430,8 +447,14 @@ DatabaseResult<void> PostgresCommitter::save_rest() {
   std::string statements = "BEGIN ISOLATION LEVEL READ COMMITTED; ";
   for (const std::string& save : scoring_.saves()) statements += save + "; ";
   auto step = database_->run(statements + "COMMIT");
+  if (step) return require_commit(*step);
+  if (classify_sqlstate(step.error().sqlstate) != ErrorKind::rows_refused || !database_->connected())
+    return std::unexpected(step.error());
+  roll_back();
+  step = database_->run("BEGIN ISOLATION LEVEL READ COMMITTED");
   if (!step) return std::unexpected(step.error());
-  return require_commit(*step);
+  if (auto saved = save_baselines_apart(); !saved) return saved;
+  return commit_opened();
 }
 
 // All that is learned is of rows that are committed: what is in doubt or has failed since has dropped the
@@ -441,7 +464,15 @@ void PostgresCommitter::finish(std::chrono::steady_clock::time_point deadline,
   if (!prepared_ || !database_->connected()) return;
   database_->interrupt_with(&stopping);
   std::string problem = "the time to stop was over";
+  std::size_t unsaved = scoring_.unsaved() + 1;
   while (std::chrono::steady_clock::now() < deadline && !scoring_.final_saves().empty()) {
+    // What is left was refused, each by itself.
+    if (scoring_.unsaved() >= unsaved) {
+      problem = "the database refuses them";
+      scoring_.discarded();
+      break;
+    }
+    unsaved = scoring_.unsaved();
     if (auto saved = save_rest(); !saved) {
       problem = explain(saved.error());
       scoring_.discarded();

@@ -104,6 +104,7 @@ class PostgresCommitter final : public Committer {
   void tell_batches(std::span<Batch* const> batches);
   [[nodiscard]] DatabaseResult<void> store_dead_letters(std::span<Batch* const> batches);
   [[nodiscard]] DatabaseResult<void> save_baselines_apart();
+  [[nodiscard]] DatabaseResult<bool> save_if_taken(const std::string& save);
   [[nodiscard]] DatabaseResult<void> save_rest();
   [[nodiscard]] FlushReport failed(const DatabaseError& error, const FlushOrder& order);
   void roll_back();

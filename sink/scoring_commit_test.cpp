@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <string>
 
+#include "codec/quality.hpp"
+#include "codec/stream_rules.hpp"
 #include "sink/postgres_committer.hpp"
 #include "sink/simulated_server.hpp"
 #include "sink/test_rows.hpp"
@@ -222,6 +224,97 @@ TEST(ScoringCommitTest, stores_the_rows_when_the_database_refuses_a_baseline) {
   for (int flush = 0; flush < 3; ++flush) node.commit(*make_flush(flush));
   EXPECT_EQ(node.store->committed.rows().size(), 30U);
   EXPECT_EQ(node.baselines().size(), 0U);
+}
+
+TEST(ScoringCommitTest, costs_no_other_device_its_baseline_when_the_database_refuses_one) {
+  Node node;
+  Node whole;
+  node.server->refuses_baseline_of = "well-3";
+  for (int flush = 0; flush < 3; ++flush) {
+    node.commit(*make_flush(flush));
+    whole.commit(*make_flush(flush));
+    EXPECT_EQ(node.baselines().size(), 4U);
+  }
+  node.finish();
+  EXPECT_EQ(node.baselines().size(), 4U);
+  for (const auto& [device, state] : node.baselines()) EXPECT_EQ(state, whole.baselines().at(device));
+  EXPECT_EQ(node.store->committed.rows(), whole.store->committed.rows());
+}
+
+TEST(ScoringCommitTest, saves_a_refused_baseline_when_the_database_takes_it) {
+  Node node;
+  node.server->refuses_baseline_of = "well-3";
+  node.commit(*make_flush(0));
+  EXPECT_EQ(node.baselines().size(), 4U);
+  node.server->refuses_baseline_of.clear();
+  auto other = test::make_batch();
+  test::add_scored(*other, "other", test::base_time_us, 1);
+  node.commit(*other);
+  EXPECT_TRUE(node.baselines().contains({"scored", "well-3"})) << "though it learned nothing since";
+}
+
+// Two shards of today's run find what four of an earlier one saved, and the other way round.
+TEST(ScoringCommitTest, goes_on_from_what_other_numbers_of_shards_saved) {
+  const auto store = std::make_shared<test::ServerStore>();
+  Node whole;
+  int flush = 0;
+  for (const int shards : {4, 2, 1, 3}) {
+    std::vector<std::unique_ptr<Node>> nodes;
+    for (std::uint64_t shard = 0; shard < static_cast<std::uint64_t>(shards); ++shard)
+      nodes.push_back(std::make_unique<Node>(store));
+    for (const int until = flush + 40; flush < until; ++flush) {
+      const auto all = make_flush(flush);
+      whole.commit(*all);
+      std::vector<std::unique_ptr<Batch>> parts;
+      for (int shard = 0; shard < shards; ++shard) parts.push_back(test::make_batch());
+      for (int row = 0; row < 10; ++row)
+        test::add_scored(
+            *parts[static_cast<std::size_t>(row % 5 % shards)], "well-" + std::to_string(row % 5),
+            test::base_time_us + (flush * 10 + row) * 1'000'000, static_cast<float>(100 + flush % 7 + row));
+      for (int shard = 0; shard < shards; ++shard)
+        nodes[static_cast<std::size_t>(shard)]->commit(*parts[static_cast<std::size_t>(shard)]);
+    }
+    std::uint64_t restored = 0;
+    for (const auto& node : nodes) {
+      node->finish();
+      restored += node->stats.baselines_restored.value();
+    }
+    EXPECT_EQ(restored, flush == 40 ? 0U : 5U) << shards << " shards";
+  }
+  whole.finish();
+  EXPECT_EQ(store->committed.baselines, whole.baselines());
+}
+
+// Each computed by hand: the reasons a row gets on its way through the sink.
+TEST(ScoringCommitTest, tells_inconsistent_stuck_and_quick_readings_in_the_stored_rows) {
+  Node node;
+  StreamConfig config = node.schemas.front()->config();
+  config.columns[2].rate_max = 30;
+  node.schemas.front()->rules().set({.schema = *Schema::compile(config, 0), .attributes = nullptr});
+  const auto flags_of = [&](int second, float value) {
+    auto batch = test::make_batch();
+    test::add_scored(*batch, "well", test::base_time_us + second * 1'000'000LL, value);
+    node.commit(*batch);
+    // The last eight bytes of the tuple, most significant first.
+    std::uint64_t flags = 0;
+    for (const char byte :
+         node.store->committed.rows().back().substr(node.store->committed.rows().back().size() - 8))
+      flags = flags << 8 | static_cast<unsigned char>(byte);
+    return flags;
+  };
+  constexpr std::uint64_t unusual = std::uint64_t{1} << quality_unusual_shift;
+  // An average of 100, and a deviation of 20.
+  int second = 0;
+  for (; second < 200; ++second) static_cast<void>(flags_of(2 * second, second % 2 == 0 ? 80 : 120));
+  second = 400;
+  EXPECT_EQ(flags_of(second, 100), 0U);
+  EXPECT_EQ(flags_of(second += 10, 155), quality_bit(QualityReason::inconsistent) | unusual);
+  EXPECT_EQ(flags_of(second += 10, 100), 0U);
+  EXPECT_EQ(flags_of(++second, 129), 0U);
+  EXPECT_EQ(flags_of(++second, 98), quality_bit(QualityReason::changed_quickly) | unusual);
+  for (std::uint32_t equal = 1; equal < config.scoring.stuck_after; ++equal)
+    ASSERT_EQ(flags_of(++second, 98), 0U) << equal;
+  EXPECT_EQ(flags_of(++second, 98), quality_bit(QualityReason::stuck) | unusual);
 }
 
 TEST(ScoringCommitTest, is_blocked_with_a_sentence_where_the_table_of_baselines_is_missing) {

@@ -236,6 +236,8 @@ DatabaseResult<void> SimulatedServer::save_baselines(const std::string& text) {
   const std::string stream = literal_behind(text, "SELECT '");
   const auto arrays = arrays_of(text);
   WELLHEAD_ASSERT(arrays.size() == 2 && arrays[0].size() == arrays[1].size());
+  if (std::ranges::find(arrays[0], refuses_baseline_of) != arrays[0].end())
+    return std::unexpected(DatabaseError{"23514", "refused", ""});
   // In order, or two nodes could deadlock; each once, or the real statement would fail.
   WELLHEAD_ASSERT(std::ranges::adjacent_find(arrays[0], std::greater_equal()) == arrays[0].end());
   for (std::size_t row = 0; row < arrays[0].size(); ++row)

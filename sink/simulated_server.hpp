@@ -112,6 +112,7 @@ class SimulatedServer final : public Database {
   // Asked once for each call that reaches the server.
   std::function<CallFate()> fate = nullptr;
   bool has_baselines = true;                        // the table is there
+  std::string refuses_baseline_of;                  // a device, as data
   bool refuses_baselines = false;                   // of any device, as data
   std::vector<std::string> aggregated = {};         // tables with aggregates that the node keeps
   std::vector<std::string> compressible = {};       // quoted tables whose rows COPY may compress

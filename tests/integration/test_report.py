@@ -2,12 +2,13 @@
 
 import json
 import pathlib
+import shutil
 import time
 import unittest
 
 from support import Database, Node, NodeTest, ndjson
 
-LATE, REPAIRED, WARMING_UP = 1 << 0, 1 << 3, 1 << 13
+LATE, REPAIRED, OUT_OF_ORDER, WARMING_UP = 1 << 0, 1 << 3, 1 << 12, 1 << 13
 
 
 def missing(field):
@@ -171,6 +172,41 @@ class Rescoring(unittest.TestCase):
         self.assertEqual((found["anomalies_before"], found["anomalies_after"]), (0, 1))
         self.assertEqual([row[3:5] for row in self.rows()][-2:], [["1.0000", "t"], ["0.8500", "f"]])
         self.assertEqual({row[3] for row in self.rows()[:100]}, {"0.3000"})
+
+    def test_the_same_rules_change_nothing_of_what_an_earlier_journal_knew(self):
+        # The node's baseline knows more than the journal will: a thousand readings are in the table's past only.
+        self.send(history("known", 1000, 150.0, 0.1))
+        self.node.terminate()
+        shutil.rmtree(self.node.journal)
+        self.node.start()
+        # Flushed apart, and the second one before the first; then enough for a baseline here to be warm, and a spike.
+        self.send([reading("known", 55.0)])
+        self.send([reading("known", 58.0)])
+        self.send(history("known", 100, 50.0, 0.1))
+        self.send([reading("known", 30.0, pressure=1025)])
+        before = self.rows()
+        found = self.score("--replay")
+        self.assertEqual((found["rows"], found["changed"], found["written"]), (103, 0, 0))
+        self.assertEqual(found["unjudged"], 103)
+        self.assertEqual(self.rows(), before)
+
+    def test_rows_that_were_out_of_order_stay_it(self):
+        self.send(history("order", 100, 100.0, 0.1))
+        self.send([reading("order", 50.0)])
+        self.send([reading("order", 58.0)])
+        before = self.rows()
+        self.assertEqual(int(before[-2][5]), OUT_OF_ORDER)
+        found = self.score("--replay")
+        self.assertEqual((found["rows"], found["reordered"], found["changed"], found["written"]), (102, 1, 0, 0))
+        self.assertEqual(self.rows(), before)
+
+    def test_the_difference_is_shown_before_anything_is_written(self):
+        self.send([reading("shown", 1.0), reading("shown", vibration=None)])
+        self.database.query("UPDATE telemetry SET data_quality_score = 0.3")
+        done = self.node.run("score", "--replay", check=True)
+        self.assertLess(done.stdout.index("2 rows differ"), done.stdout.index("2 rows written"))
+        self.assertNotIn("nothing was written", done.stdout)
+        self.assertEqual([row[3] for row in self.rows()], ["1.0000", "0.8500"])
 
     def test_rows_that_are_gone_or_not_alone_are_left_out(self):
         twin = reading("twin", 1)
