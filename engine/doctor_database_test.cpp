@@ -316,6 +316,11 @@ TEST_F(DoctorDatabaseTest, SegmentsOfFewRowsAreTold) {
 TEST_F(DoctorDatabaseTest, APlainTableAndRightsThatAreMissingAreAdvice) {
   table().divided = false;
   EXPECT_EQ(level("chunks of telemetry"), FindingLevel::advice);
+  EXPECT_TRUE(found("chunks of telemetry").fix.starts_with("wellhead migrate convert telemetry --"))
+      << found("chunks of telemetry").fix;
+  facts_.server.tables.push_back({.table = "mine", .there = true});
+  EXPECT_TRUE(found("chunks of mine").fix.starts_with("SELECT create_hypertable('\"mine\"'"))
+      << found("chunks of mine").fix;
   facts_.server.reads_statistics = false;
   EXPECT_EQ(found("rights to look").fix, "GRANT pg_monitor TO \"node\"; -- as a superuser");
   facts_.server.statements = false;
