@@ -109,7 +109,7 @@ std::expected<std::vector<Migrator::InTheWay>, std::string> Migrator::relations_
     const std::string name = row[0].value_or("");
     const std::string kind = row[1].value_or("");
     if (made->contains(name) && !own->contains(name))
-      found.push_back({name, kind, kind == "table" && convertible.contains(name)});
+      found.push_back({name, kind, "", kind == "table" && convertible.contains(name)});
   }
   return found;
 }
@@ -130,7 +130,7 @@ std::expected<std::vector<std::string>, std::string> Migrator::tables_beside(
           row[0].value_or("")));
   }
   auto in_the_way = relations_in_the_way(records);
-  roll_back();
+  leave_scratch();
   if (!in_the_way) return std::unexpected(in_the_way.error());
   const auto staged = database_.query(staged_question);
   if (!staged) return std::unexpected(describe(staged.error()));

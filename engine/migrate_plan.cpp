@@ -26,6 +26,7 @@ std::expected<std::string, std::string> Migrator::plan() {
   const auto now = server();
   if (!now) return std::unexpected(now.error());
   const auto future = future_server();
+  roll_back();
   if (!future) return std::unexpected(future.error());
   const auto all = records(*future);
   if (!all) return std::unexpected(all.error());
