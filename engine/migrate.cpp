@@ -218,15 +218,15 @@ std::expected<Server, std::string> Migrator::future_server() {
 // Functions of the migrations make the schema's name to its number as it stands, which PostgreSQL reads as if
 // somebody had written it: in small letters, up to a dot or space. Files that were released are not mended.
 Migrator::Outcome Migrator::refuse_odd_schema() {
-  const auto odd =
-      database_.query("SELECT current_schema() WHERE current_schema() ~ '[A-Z.\"[:space:]]|^[0-9]+$|^-$'");
+  const auto odd = database_.query(
+      "SELECT quote_ident(current_schema()) WHERE current_schema() ~ '[A-Z.\"[:space:]]|^[0-9]+$|^-$'");
   if (!odd) return std::unexpected("The schema's name cannot be read: " + describe(odd.error()) + ".");
   if (odd->empty()) return {};
   return std::unexpected(fmt::format(
       "The tables would come into the schema {0}, whose name has to be quoted, and wellhead's functions do "
       "not work in such a schema. Nothing was changed; set search_path to a schema whose name needs no "
       "quotes, or rename this one (ALTER SCHEMA {0} RENAME TO …).",
-      sql_identifier(first_value(*odd))));
+      first_value(*odd)));
 }
 
 Migrator::Outcome Migrator::begin_with_extension() {
