@@ -166,7 +166,7 @@ void judge_segments(const ServerFacts& facts, const TableFacts& table, Findings&
 std::string division_fix(const ServerFacts& facts, const TableFacts& table) {
   if (std::ranges::find(tables_of_migrations, table.table) != tables_of_migrations.end())
     return fmt::format(
-        "wellhead migrate convert {} -- tells what it would do; with --yes it does it, while "
+        "wellhead migrate convert {}   # tells what it would do; with --yes it does it, while "
         "the table is written to",
         table.table);
   if (facts.server.edition == Edition::plain)
