@@ -37,7 +37,10 @@ TEST_F(OddServerTest, AServerThatIsTooOldIsRefusedAndNothingIsChanged) {
             "This server is too old: it is PostgreSQL 13.18, and wellhead needs PostgreSQL 14, with "
             "TimescaleDB 2.7 or newer "
             "where there is one. Nothing was changed; upgrade the server.");
-  const auto old_extension = up_with([](DatabaseRow& row) { row[2] = "2.6.1"; });
+  const auto old_extension = up_with([](DatabaseRow& row) {
+    row[2] = "2.6.1";
+    row[5] = "t";
+  });
   ASSERT_FALSE(old_extension);
   EXPECT_NE(old_extension.error().find("with TimescaleDB 2.6.1"), std::string::npos) << old_extension.error();
   expect_untouched();
