@@ -12,12 +12,15 @@ constexpr ExtensionVersion direct_compress_since{2, 21};
 
 // One row, whatever the server lacks. The loader of the extension defines its settings when it is preloaded,
 // also in databases without the extension; without a license setting the build knows only the Apache edition.
+// The function that partitions tables is made together with their partitions (0011), and stays with them.
 constexpr const char* question =
     "SELECT current_setting('server_version'), current_setting('server_version_num'), "
     "(SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'), "
     "current_setting('timescaledb.license', true), "
     "EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb'), "
-    "EXISTS (SELECT FROM pg_settings WHERE name = 'timescaledb.disable_load')";
+    "EXISTS (SELECT FROM pg_settings WHERE name = 'timescaledb.disable_load'), "
+    "EXISTS (SELECT FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace "
+    "WHERE p.proname = 'wellhead_partition_table' AND n.nspname = current_schema())";
 
 // The digits at the front of `text`, which are taken off it; 0 where there are none.
 int take_number(std::string_view& text) noexcept {
@@ -34,7 +37,7 @@ std::string first_word(const std::string& text) {
 }
 
 Edition edition_of(const DatabaseRow& row) {
-  if (!row[2]) return Edition::plain;
+  if (!row[2] || row[6] == "t") return Edition::plain;
   return row[3] == "timescale" ? Edition::community : Edition::apache;
 }
 
@@ -82,10 +85,14 @@ DatabaseResult<Server> detect_server(Database& database) {
   server.edition = edition_of(row);
   server.available = row[4] == "t";
   server.preloaded = row[5] == "t";
+  server.partitioned = row[6] == "t";
   return server;
 }
 
 std::string describe(const Server& server) {
+  if (server.edition == Edition::plain && !server.timescaledb.empty())
+    return fmt::format("PostgreSQL {} with partitions beside TimescaleDB {}", server.postgresql,
+                       server.timescaledb);
   if (server.edition == Edition::plain)
     return fmt::format("PostgreSQL {} without TimescaleDB", server.postgresql);
   return fmt::format("TimescaleDB {} ({} edition)", server.timescaledb,

@@ -15,7 +15,7 @@
 namespace wellhead {
 
 enum class Edition : std::uint8_t {
-  plain,      // PostgreSQL, and no TimescaleDB in this database
+  plain,      // PostgreSQL, and no TimescaleDB in this database, or none that its tables use
   apache,     // hypertables and drop_chunks
   community,  // also compression, policies and continuous aggregates
 };
@@ -39,6 +39,9 @@ struct Server {
   Edition edition = Edition::plain;
   bool available = false;  // CREATE EXTENSION timescaledb would find its files
   bool preloaded = false;  // shared_preload_libraries names it
+  // The tables of this schema are partitioned by PostgreSQL's own means. What they are counts, and not what
+  // the database got since: so they are cared for as on plain PostgreSQL where the extension comes later.
+  bool partitioned = false;
 
   // The procedures and settings named columnstore (add_columnstore_policy, timescaledb.enable_columnstore);
   // before them the same things were named compression.
@@ -52,7 +55,8 @@ struct Server {
 // REQUIRES a connected database. Changes nothing.
 [[nodiscard]] DatabaseResult<Server> detect_server(Database& database);
 
-// "TimescaleDB 2.19.3 (Apache edition)", "PostgreSQL 17.5 without TimescaleDB".
+// "TimescaleDB 2.19.3 (Apache edition)", "PostgreSQL 17.5 without TimescaleDB", "PostgreSQL 17.5 with
+// partitions beside TimescaleDB 2.19.3".
 [[nodiscard]] std::string describe(const Server& server);
 
 // One line for an operator, with SQLSTATE and place where the server told them.

@@ -36,6 +36,26 @@ TEST(Server, WhatAnEditionOffersFollowsFromItsVersion) {
   EXPECT_FALSE(apache.has_direct_compress());
 }
 
+TEST(Server, ItSaysWhichTimescaleDbItsTablesUse) {
+  Server server;
+  server.postgresql = "17.5";
+  EXPECT_EQ(describe(server), "PostgreSQL 17.5 without TimescaleDB");
+  server.timescaledb = "2.19.3";
+  EXPECT_EQ(describe(server), "PostgreSQL 17.5 with partitions beside TimescaleDB 2.19.3");
+  server.edition = Edition::apache;
+  EXPECT_EQ(describe(server), "TimescaleDB 2.19.3 (Apache edition)");
+}
+
+TEST(Snapshot, APolicyThatIsPausedIsADifference) {
+  const Snapshot expected{{{"telemetry", "table", ""}, "a table"},
+                          {{"telemetry", "policy", "policy_compression"}, "every 12:00:00 with {}"}};
+  Snapshot live = expected;
+  live[{"telemetry", "policy", "policy_compression"}] = "paused, every 12:00:00 with {}";
+  EXPECT_EQ(differences_between(expected, live),
+            std::vector<std::string>{"telemetry: the policy policy_compression is paused, every 12:00:00 with "
+                                     "{}; it is to be every 12:00:00 with {}."});
+}
+
 TEST(Snapshot, EachDifferenceIsASentenceAndOtherTablesAreNobodysConcern) {
   const Snapshot expected{{{"one", "table", ""}, "a table"},
                           {{"one", "column", "x"}, "integer"},

@@ -51,7 +51,7 @@ SELECT hypertable_name, 'chunk interval', column_name, coalesce(time_interval::t
 FROM timescaledb_information.dimensions WHERE hypertable_schema = current_schema()
 UNION ALL
 SELECT coalesce(a.view_name, j.hypertable_name, j.proc_name), 'policy', j.proc_name,
-       format('every %s with %s', j.schedule_interval,
+       format('%severy %s with %s', CASE WHEN NOT j.scheduled THEN 'paused, ' END, j.schedule_interval,
               j.config - 'hypertable_id' - 'mat_hypertable_id')
 FROM timescaledb_information.jobs j LEFT JOIN timescaledb_information.continuous_aggregates a
   ON a.materialization_hypertable_schema = j.hypertable_schema AND a.materialization_hypertable_name = j.hypertable_name

@@ -131,7 +131,7 @@ constexpr std::array keys_table{
     ConfigKey{.name = "sink.kind", .type = KeyType::choice, .slot = WELLHEAD_SLOT(sink), .choices = "postgres|null",
               .help = "Where rows go. `null` counts them and throws them away: for measuring only."},
     ConfigKey{.name = "sink.direct_compress", .type = KeyType::choice, .slot = WELLHEAD_SLOT(direct_compress), .choices = "automatic|off|always",
-              .help = "Whether rows are compressed on their way into the table (TimescaleDB's Community edition from 2.21; [database.md](database.md#compressed-on-the-way-in)). `automatic`: flushes it pays for. `off`: the server's own setting counts."},
+              .help = "Whether rows are compressed on their way into the table (TimescaleDB's Community edition from 2.21, tables with continuous aggregates from 2.24; [database.md](database.md#compressed-on-the-way-in)). `automatic`: flushes it pays for. `off`: the server's own setting counts."},
     ConfigKey{.name = "sink.direct_compress_rows_min", .type = KeyType::integer, .slot = WELLHEAD_SLOT(direct_compress_rows_min), .minimum = 1, .maximum = 1'000'000,
               .help = "With `automatic`: a flush with so many rows per device, on average, in a table."},
 

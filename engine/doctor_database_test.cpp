@@ -279,6 +279,7 @@ TEST_F(DoctorDatabaseTest, StatementsCanBePastedWithTheirRemarks) {
   table() = {.table = "telemetry", .there = true, .row_triggers = {"audit"}, .rows_per_segment = 3};
   for (const Finding& each : judge_database(facts_, wishes_)) {
     if (each.level == FindingLevel::ok || each.subject == "synchronous_commit") continue;
+    if (each.fix.starts_with("wellhead ")) continue;  // for the shell
     const std::string statements = each.fix.substr(0, each.fix.find(" -- "));
     EXPECT_TRUE(statements.ends_with(';')) << each.subject << ": " << each.fix;
     EXPECT_EQ(each.fix.find("   ("), std::string::npos) << each.fix;
@@ -324,6 +325,11 @@ TEST_F(DoctorDatabaseTest, SegmentsOfFewRowsAreTold) {
 TEST_F(DoctorDatabaseTest, APlainTableAndRightsThatAreMissingAreAdvice) {
   table().divided = false;
   EXPECT_EQ(level("chunks of telemetry"), FindingLevel::advice);
+  EXPECT_TRUE(found("chunks of telemetry").fix.starts_with("wellhead migrate convert telemetry   # "))
+      << found("chunks of telemetry").fix;
+  facts_.server.tables.push_back({.table = "mine", .there = true});
+  EXPECT_TRUE(found("chunks of mine").fix.starts_with("SELECT create_hypertable('\"mine\"'"))
+      << found("chunks of mine").fix;
   facts_.server.reads_statistics = false;
   EXPECT_EQ(found("rights to look").fix, "GRANT pg_monitor TO \"node\"; -- as a superuser");
   facts_.server.statements = false;

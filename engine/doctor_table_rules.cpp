@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "database/conversion_table.hpp"
@@ -11,6 +12,10 @@ namespace wellhead {
 namespace {
 
 using enum FindingLevel;
+
+// What `wellhead migrate convert` knows how to make of a plain table.
+constexpr std::array<std::string_view, 3> tables_of_migrations{"telemetry", "esp_telemetry",
+                                                               "diagnostic_results"};
 
 // A segment holds up to 1,000 rows; with fewer than this many the columns hardly compress.
 constexpr double rows_per_segment_good = 100;
@@ -158,17 +163,28 @@ void judge_segments(const ServerFacts& facts, const TableFacts& table, Findings&
                                    segments_fix(facts, table)));
 }
 
+std::string division_fix(const ServerFacts& facts, const TableFacts& table) {
+  if (std::ranges::find(tables_of_migrations, table.table) != tables_of_migrations.end())
+    return fmt::format(
+        "wellhead migrate convert {}   # tells what it would do; with --yes it does it, while "
+        "the table is written to",
+        table.table);
+  if (facts.server.edition == Edition::plain)
+    return fmt::format(
+        "CREATE TABLE … (LIKE {} INCLUDING DEFAULTS) PARTITION BY RANGE (…); -- and move the "
+        "rows to it",
+        quoted(table.table));
+  return fmt::format(
+      "SELECT create_hypertable({}, by_range('timestamp'), migrate_data => true); -- it locks "
+      "the table while rows move, and every unique key must have the time",
+      as_literal(table));
+}
+
 void judge_division(const ServerFacts& facts, const TableFacts& table, Findings& findings) {
   if (table.divided) return;
-  const std::string fix =
-      facts.server.edition == Edition::plain
-          ? fmt::format("SELECT wellhead_partition_table({});", sql_literal(table.table))
-          : fmt::format(
-                "SELECT create_hypertable({}, by_range('timestamp'), migrate_data => true); -- it "
-                "locks the table while rows move",
-                as_literal(table));
   findings.push_back(finding(advice, table, "chunks", "it is one plain table",
-                             "old data can only be deleted row by row, and its indexes outgrow memory", fix));
+                             "old data can only be deleted row by row, and its indexes outgrow memory",
+                             division_fix(facts, table)));
 }
 
 }  // namespace

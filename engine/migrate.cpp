@@ -10,11 +10,6 @@
 namespace wellhead {
 namespace {
 
-constexpr const char* ledger_statement =
-    "CREATE TABLE IF NOT EXISTS wellhead_migration ("
-    "version integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, "
-    "applied_at timestamptz NOT NULL DEFAULT now(), edition text NOT NULL)";
-
 // Multiranges; continuous aggregates with percentiles.
 constexpr int postgresql_oldest = 140'000;
 constexpr ExtensionVersion timescaledb_oldest{2, 7};
@@ -24,8 +19,6 @@ constexpr std::string_view lock_not_available = "55P03";
 constexpr std::chrono::minutes lock_patience{10};
 constexpr std::chrono::milliseconds lock_pause{100};
 constexpr int lock_attempts = 60;
-
-constexpr const char* create_extension = "CREATE EXTENSION IF NOT EXISTS timescaledb";
 
 std::string first_value(const DatabaseRows& rows) {
   return rows.empty() || rows.front().empty() ? std::string() : rows.front().front().value_or("");
@@ -41,6 +34,15 @@ MigrationState state_of(const Migration& migration, const std::set<std::string>&
   if (!migration.edition.holds(server)) return MigrationState::elsewhere;
   const bool wanted = migration.option.empty() || options.contains(migration.option);
   return wanted ? MigrationState::pending : MigrationState::optional;
+}
+
+std::expected<void, std::string> refuse_old(const Server& server) {
+  const bool old_extension = !server.timescaledb.empty() && server.timescaledb_version < timescaledb_oldest;
+  if (server.postgresql_version >= postgresql_oldest && !old_extension) return {};
+  return std::unexpected(fmt::format(
+      "This server is too old: it is PostgreSQL {}{}{}, and wellhead needs PostgreSQL 14, with "
+      "TimescaleDB 2.7 or newer where there is one. Nothing was changed; upgrade the server.",
+      server.postgresql, server.timescaledb.empty() ? "" : " with TimescaleDB ", server.timescaledb));
 }
 
 std::optional<DatabaseError> run_in_new_transaction(Database& database, std::string_view statements) {
@@ -80,25 +82,35 @@ std::expected<MigrationReport, std::string> Migrator::up_beside() {
   return run_up(true);
 }
 
-std::expected<MigrationReport, std::string> Migrator::run_up(bool beside) {
-  if (const Outcome locked = lock(); !locked) return std::unexpected(locked.error());
-  if (const Outcome fits = refuse_old_server(); !fits) return std::unexpected(fits.error());
-  if (const Outcome created = ensure_extension(); !created) return std::unexpected(created.error());
-  const auto current = server();
+// Where the extension is to be made, all of the looking is in its transaction: what refuses takes it back.
+std::expected<Migrator::Prepared, std::string> Migrator::prepare(bool beside) {
+  auto current = future_server();
   if (!current) return std::unexpected(current.error());
-  const auto before = records(*current);
+  auto before = records(*current);
   if (!before) return std::unexpected(before.error());
   if (const Outcome safe = refuse_unsafe(*before); !safe) return std::unexpected(safe.error());
   auto bypassed = tables_beside(*before, beside);
   if (!bypassed) return std::unexpected(bypassed.error());
   beside_ = std::move(*bypassed);
-  if (const Outcome ledger = ensure_ledger(); !ledger) return std::unexpected(ledger.error());
+  if (const Outcome ledger = make_ledger(); !ledger) return std::unexpected(ledger.error());
+  if (const Outcome kept = keep_extension(); !kept) return std::unexpected(kept.error());
+  tell_of_edition(*current);
+  return Prepared{std::move(*current), std::move(*before)};
+}
+
+std::expected<MigrationReport, std::string> Migrator::run_up(bool beside) {
+  if (const Outcome locked = lock(); !locked) return std::unexpected(locked.error());
+  const auto prepared = prepare(beside);
+  if (!prepared) {
+    roll_back();
+    return std::unexpected(prepared.error());
+  }
 
   int applied = 0;
   for (const Migration& migration : migrations_) {
-    const auto record = std::ranges::find(*before, migration.version, &MigrationRecord::version);
+    const auto record = std::ranges::find(prepared->records, migration.version, &MigrationRecord::version);
     if (record->state != MigrationState::pending) continue;
-    if (const Outcome done = apply(migration, describe(*current)); !done)
+    if (const Outcome done = apply(migration, describe(prepared->server)); !done)
       return std::unexpected(done.error());
     ++applied;
   }
@@ -108,8 +120,17 @@ std::expected<MigrationReport, std::string> Migrator::run_up(bool beside) {
   return report;
 }
 
-Migrator::Outcome Migrator::ensure_ledger() {
-  const auto ledger = database_.run(ledger_statement);
+Migrator::Outcome Migrator::keep_extension() {
+  if (!extension_to_come_) return {};
+  if (const auto committed = database_.run("COMMIT"); !committed)
+    return std::unexpected(describe(committed.error()) + ". Nothing was changed.");
+  extension_to_come_ = false;
+  tell_("Created the extension timescaledb in this database.");
+  return {};
+}
+
+Migrator::Outcome Migrator::make_ledger() {
+  const auto ledger = database_.run(make_ledger_table);
   if (ledger) return {};
   return std::unexpected(
       fmt::format("The table wellhead_migration, which records what was applied, cannot be made: {}. Nothing "
@@ -120,9 +141,10 @@ Migrator::Outcome Migrator::ensure_ledger() {
 std::expected<MigrationReport, std::string> Migrator::status() {
   const auto current = server();
   if (!current) return std::unexpected(current.error());
-  const auto future = future_server();
-  if (!future) return std::unexpected(future.error());
-  auto all = records(*future);
+  // Where up() would refuse, there is still what was applied to be told.
+  const Server future = future_server().value_or(*current);
+  roll_back();
+  auto all = records(future);
   if (!all) return std::unexpected(all.error());
   return MigrationReport{.edition = describe(*current), .records = std::move(*all)};
 }
@@ -147,58 +169,75 @@ void Migrator::unlock() {
       database_.query(fmt::format("SELECT pg_advisory_unlock({})", migration_lock_key));
 }
 
-Migrator::Outcome Migrator::refuse_old_server() {
-  const auto found = server();
-  if (!found) return std::unexpected(found.error());
-  const bool old_extension =
-      found->edition != Edition::plain && found->timescaledb_version < timescaledb_oldest;
-  if (found->postgresql_version >= postgresql_oldest && !old_extension) return {};
-  return std::unexpected(fmt::format(
-      "This server is too old: it is PostgreSQL {}{}{}, and wellhead needs PostgreSQL 14, with "
-      "TimescaleDB 2.7 or newer where there is one. Nothing was changed; upgrade the server.",
-      found->postgresql, found->timescaledb.empty() ? "" : " with TimescaleDB ", found->timescaledb));
-}
-
-Migrator::Outcome Migrator::ensure_extension() {
-  const auto found = server();
-  if (!found) return std::unexpected(found.error());
-  if (found->edition != Edition::plain) return {};
-  if (!found->available || !found->preloaded) {
-    tell_(fmt::format(
-        "Warning: this server has no TimescaleDB ({}): the tables are partitioned by PostgreSQL's own means, "
-        "which the node takes care of; there is no compression.",
-        found->available ? "it is installed, but shared_preload_libraries does not name timescaledb"
-                         : "the extension is not installed"));
-    return {};
-  }
-  if (const auto made = database_.run(create_extension); !made)
-    return std::unexpected(
-        fmt::format("TimescaleDB is installed on the server, and creating its extension in this database was "
-                    "refused: {}. Nothing "
-                    "was changed; run CREATE EXTENSION timescaledb in this database as its owner or a "
-                    "superuser, then migrate again.",
-                    describe(made.error())));
-  tell_("Created the extension timescaledb in this database.");
-  return {};
+void Migrator::tell_of_edition(const Server& server) {
+  if (server.edition != Edition::plain) return;
+  const bool there = !server.timescaledb.empty();
+  if (there || (server.available && server.preloaded))
+    return tell_(fmt::format(
+        "TimescaleDB is on this server, and {}: this database was migrated without it, so its tables are "
+        "partitioned by PostgreSQL's own means and stay so. To change over, migrate a new database and copy "
+        "the data into it.",
+        there ? "its extension is not used" : "its extension is not created"));
+  tell_(fmt::format(
+      "Warning: this server has no TimescaleDB ({}): the tables are partitioned by PostgreSQL's own means, "
+      "which the node takes care of; there is no compression.",
+      server.available ? "it is installed, but shared_preload_libraries does not name timescaledb"
+                       : "the extension is not installed"));
 }
 
 std::expected<Server, std::string> Migrator::server() {
   auto found = detect_server(database_);
   if (!found) return std::unexpected("The server's version cannot be read: " + describe(found.error()) + ".");
-  return std::move(*found);
+  if (found->timescaledb.empty() || found->preloaded) return std::move(*found);
+  return std::unexpected(fmt::format(
+      "TimescaleDB {} is in this database, and the server does not load its library, so that no table can be "
+      "changed. Nothing was changed; add timescaledb to shared_preload_libraries, restart the server, and "
+      "call this again.",
+      found->timescaledb));
 }
 
-// The edition shows only once the extension is there, so it is made and rolled back; a role that may not make
-// it is told so by up().
+// The edition shows only once the extension is there, so it is made, and a session can make it only once.
+// Tables that were made without it stay without: none of them is a hypertable, and no later migration makes
+// them one.
 std::expected<Server, std::string> Migrator::future_server() {
   auto now = server();
-  if (!now || now->edition != Edition::plain || !now->available || !now->preloaded) return now;
-  std::optional<Server> future;
-  if (database_.run("BEGIN") && database_.run(create_extension)) {
-    if (auto found = detect_server(database_)) future = std::move(*found);
-  }
-  roll_back();
-  return future ? std::move(*future) : std::move(*now);
+  if (!now) return now;
+  if (const Outcome fits = refuse_old(*now); !fits) return std::unexpected(fits.error());
+  if (const Outcome fits = refuse_odd_schema(); !fits) return std::unexpected(fits.error());
+  if (!now->timescaledb.empty() || !now->available || !now->preloaded) return now;
+  const auto applied = applied_rows();
+  if (!applied) return std::unexpected(applied.error());
+  if (!applied->empty() || now->partitioned) return now;
+  if (const Outcome made = begin_with_extension(); !made) return std::unexpected(made.error());
+  auto future = server();
+  if (!future) return future;
+  if (const Outcome fits = refuse_old(*future); !fits) return std::unexpected(fits.error());
+  return future;
+}
+
+// Functions of the migrations make the schema's name to its number as it stands, which PostgreSQL reads as if
+// somebody had written it: in small letters, up to a dot or space. Files that were released are not mended.
+Migrator::Outcome Migrator::refuse_odd_schema() {
+  const auto odd = database_.query(
+      "SELECT quote_ident(current_schema()) WHERE current_schema() ~ '[A-Z.\"[:space:]]|^[0-9]+$|^-$'");
+  if (!odd) return std::unexpected("The schema's name cannot be read: " + describe(odd.error()) + ".");
+  if (odd->empty()) return {};
+  return std::unexpected(fmt::format(
+      "The tables would come into the schema {0}, whose name has to be quoted, and wellhead's functions do "
+      "not work in such a schema. Nothing was changed; set search_path to a schema whose name needs no "
+      "quotes, or rename this one (ALTER SCHEMA {0} RENAME TO …).",
+      first_value(*odd)));
+}
+
+Migrator::Outcome Migrator::begin_with_extension() {
+  extension_to_come_ = true;
+  const auto made = database_.run(fmt::format("BEGIN; {}; SAVEPOINT {}", create_extension, before_scratch));
+  if (made) return {};
+  return std::unexpected(
+      fmt::format("TimescaleDB is installed on the server, and creating its extension in this database was "
+                  "refused: {}. Nothing was changed; run CREATE EXTENSION timescaledb in this database as "
+                  "its owner or a superuser, then migrate again.",
+                  describe(made.error())));
 }
 
 std::expected<DatabaseRows, std::string> Migrator::applied_rows() {
@@ -267,12 +306,16 @@ const Migration* Migrator::find(int version) const {
   return found == migrations_.end() ? nullptr : &*found;
 }
 
-Migrator::Outcome Migrator::apply(const Migration& migration, const std::string& edition) {
-  const std::string ledger_row = fmt::format(
+std::string Migrator::ledger_row(const Migration& migration, const std::string& edition) {
+  return fmt::format(
       "INSERT INTO wellhead_migration (version, name, checksum, edition) VALUES ({}, {}, {}, {})",
       migration.version, sql_literal(migration.name), sql_literal(migration.checksum), sql_literal(edition));
-  const Outcome done = migration.transactional ? in_transaction(migration.sql, ledger_row)
-                                               : one_by_one(migration.sql, ledger_row);
+}
+
+Migrator::Outcome Migrator::apply(const Migration& migration, const std::string& edition) {
+  const std::string row = ledger_row(migration, edition);
+  const Outcome done =
+      migration.transactional ? in_transaction(migration.sql, row) : one_by_one(migration.sql, row);
   if (done) {
     tell_(fmt::format("Applied {:04}_{}.", migration.version, migration.name));
     return {};
@@ -342,8 +385,15 @@ Migrator::Outcome Migrator::run_patiently(const std::string& statement) {
 
 // Where this fails too, the server rolls back when the connection ends.
 void Migrator::roll_back() {
+  extension_to_come_ = false;
   if (!database_.in_transaction()) return;
   [[maybe_unused]] const auto rolled_back = database_.run("ROLLBACK");
+}
+
+void Migrator::leave_scratch() {
+  if (!extension_to_come_) return roll_back();
+  [[maybe_unused]] const auto rolled_back =
+      database_.run(fmt::format("ROLLBACK TO SAVEPOINT {}", before_scratch));
 }
 
 std::string print_report(const MigrationReport& report) {

@@ -65,7 +65,8 @@ class Migrator {
   [[nodiscard]] std::expected<MigrationReport, std::string> up_beside();
   // Changes nothing.
   [[nodiscard]] std::expected<MigrationReport, std::string> status();
-  // The SQL that up() would run, as a script with a comment before each file. Changes nothing.
+  // The SQL that up() would run, as a script with a comment before each file; whoever runs it by hand, and
+  // nothing beside it, has what up() gives, and up() finds it recorded. Changes nothing.
   [[nodiscard]] std::expected<std::string, std::string> plan();
   // Undoes what was applied, the newest first, until `to` is the newest; without `to`, only the newest.
   // Where rows would go with it, nothing is done without `data_loss`.
@@ -83,33 +84,54 @@ class Migrator {
   [[nodiscard]] std::expected<bool, std::string> try_lock(std::chrono::milliseconds patience);
 
  private:
+  static constexpr const char* before_scratch = "wellhead_before_scratch";
+  static constexpr const char* create_extension = "CREATE EXTENSION IF NOT EXISTS timescaledb";
+  static constexpr const char* make_ledger_table =
+      "CREATE TABLE IF NOT EXISTS wellhead_migration ("
+      "version integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, "
+      "applied_at timestamptz NOT NULL DEFAULT now(), edition text NOT NULL)";
+  // The statement that records it.
+  [[nodiscard]] static std::string ledger_row(const Migration& migration, const std::string& edition);
+
   [[nodiscard]] std::expected<MigrationReport, std::string> run_up(bool beside);
   [[nodiscard]] Outcome lock();
   void unlock();
-  [[nodiscard]] Outcome refuse_old_server();
-  [[nodiscard]] Outcome ensure_extension();
+  void tell_of_edition(const Server& server);
+  // An error where nothing can be done with it, and nothing learned.
   [[nodiscard]] std::expected<Server, std::string> server();
-  // What the server will be once the extension is made.
+  // What the server will be once up() has made the extension, where it makes it; an error where it cannot.
+  // Where it does, it is made in a transaction, which is then the caller's to end.
   [[nodiscard]] std::expected<Server, std::string> future_server();
+  [[nodiscard]] Outcome refuse_odd_schema();
+  [[nodiscard]] Outcome begin_with_extension();
+  [[nodiscard]] Outcome keep_extension();
+  struct Prepared {
+    Server server;
+    std::vector<MigrationRecord> records;
+  };
+  // Looks for all that up() refuses, and makes what comes before the first migration.
+  [[nodiscard]] std::expected<Prepared, std::string> prepare(bool beside);
   [[nodiscard]] std::expected<std::vector<MigrationRecord>, std::string> records(const Server& server);
   [[nodiscard]] std::expected<DatabaseRows, std::string> applied_rows();
   [[nodiscard]] Outcome refuse_unsafe(std::span<const MigrationRecord> records) const;
   [[nodiscard]] const Migration* find(int version) const;
   // What is there under a name that a migration yet to be applied makes.
   struct InTheWay {
-    std::string name;
-    std::string kind;  // "table", "view", …
+    std::string name;   // of a function with the types of its arguments
+    std::string kind;   // "table", "view", "index", …
+    std::string owner;  // the table whose part it is; empty where it is none's
     bool convertible = false;
   };
   [[nodiscard]] std::expected<std::vector<InTheWay>, std::string> relations_in_the_way(
       std::span<const MigrationRecord> records);
+  [[nodiscard]] Outcome rehearse(std::span<const Migration* const> pending);
   // Where all of them may be bypassed, which tables are; else a sentence.
   [[nodiscard]] std::expected<std::vector<std::string>, std::string> tables_beside(
       std::span<const MigrationRecord> records, bool beside);
   [[nodiscard]] std::expected<DatabaseRows, std::string> conversions_under_way();
   [[nodiscard]] Outcome enter_scratch(std::span<const Migration* const> wanted);
   [[nodiscard]] std::vector<const Migration*> wanted(std::span<const MigrationRecord> records) const;
-  [[nodiscard]] Outcome ensure_ledger();
+  [[nodiscard]] Outcome make_ledger();
   [[nodiscard]] Outcome apply(const Migration& migration, const std::string& edition);
   [[nodiscard]] Outcome in_transaction(std::string_view sql, std::string_view ledger_statement);
   [[nodiscard]] Outcome begin(std::string_view statements);
@@ -119,6 +141,8 @@ class Migrator {
   [[nodiscard]] Outcome one_by_one(std::string_view sql, std::string_view ledger_statement);
   [[nodiscard]] Outcome run_patiently(const std::string& statement);
   void roll_back();
+  // Only what was done since the extension was made, where it is to come.
+  void leave_scratch();
   [[nodiscard]] std::expected<std::vector<const Migration*>, std::string> to_undo(
       std::span<const MigrationRecord> records, std::optional<int> to) const;
   // Going down would undo what a conversion builds on. Where one is only prepared, or was taken back, the
@@ -134,6 +158,7 @@ class Migrator {
   std::set<std::string> options_;
   std::function<void(std::string_view)> tell_;
   std::vector<std::string> beside_;  // tables whose namesakes are made beside them
+  bool extension_to_come_ = false;   // it is made, in a transaction that has not ended
 };
 
 // The report as a table with a line for each migration.

@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <cctype>
 #include <thread>
 
 #include "engine/migrate.hpp"
@@ -15,24 +17,54 @@ namespace {
 
 constexpr std::chrono::milliseconds lock_poll{200};
 
+// Everything that takes a name of the schema's, by the kind of names it is among: tables, indexes, sequences
+// and partitions are one, types (of which each table has one) the second, functions with their arguments the
+// third. Types of arrays give way by themselves.
 constexpr const char* made_question = R"sql(
-SELECT c.relname FROM pg_class c WHERE c.relnamespace = current_schema()::regnamespace
-  AND c.relkind IN ('r', 'p', 'v', 'm') AND NOT c.relispartition)sql";
+WITH here AS (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
+SELECT 'relation ' || c.relname FROM pg_class c, here WHERE c.relnamespace = here.oid
+UNION ALL
+SELECT 'type ' || t.typname FROM pg_type t, here WHERE t.typnamespace = here.oid AND t.typcategory <> 'A'
+UNION ALL
+SELECT format('function %s(%s)', p.proname, oidvectortypes(p.proargtypes)) FROM pg_proc p, here
+WHERE p.pronamespace = here.oid)sql";
 // Tables that are kept by time, and hold what came from outside.
 constexpr const char* convertible_question =
     "SELECT table_name FROM wellhead_lifecycle WHERE table_name NOT IN (SELECT view_name FROM "
     "wellhead_aggregate)";
 
+// The same of what is there, with the table whose part it is: that goes, or stays, with its table, so tables
+// come first. What an extension made is nobody's obstacle but the extension's.
 constexpr const char* live_question = R"sql(
-SELECT c.relname, CASE c.relkind WHEN 'r' THEN 'table' WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view'
-                                 WHEN 'p' THEN 'partitioned table' WHEN 'f' THEN 'foreign table' ELSE 'relation' END
-FROM pg_class c WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
-  AND NOT c.relispartition)sql";
+WITH here AS (SELECT oid FROM pg_namespace WHERE nspname = current_schema()),
+named AS (
+  SELECT c.oid, 'relation ' AS among, c.relname::text AS name,
+         CASE c.relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'partitioned table' WHEN 'v' THEN 'view'
+                        WHEN 'm' THEN 'materialized view' WHEN 'f' THEN 'foreign table' WHEN 'S' THEN 'sequence'
+                        WHEN 'c' THEN 'type' ELSE 'index' END AS kind,
+         coalesce((SELECT x.indrelid FROM pg_index x WHERE x.indexrelid = c.oid),
+                  (SELECT d.refobjid FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+                     AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') AND c.relkind = 'S'),
+                  (SELECT i.inhparent FROM pg_inherits i WHERE c.relispartition AND i.inhrelid = c.oid)) AS owner
+  FROM pg_class c, here WHERE c.relnamespace = here.oid
+  UNION ALL
+  SELECT t.oid, 'type ', t.typname, CASE t.typtype WHEN 'd' THEN 'domain' ELSE 'type' END, NULL
+  FROM pg_type t, here WHERE t.typnamespace = here.oid AND t.typtype <> 'c' AND t.typcategory <> 'A'
+  UNION ALL
+  SELECT p.oid, 'function ', format('%s(%s)', p.proname, oidvectortypes(p.proargtypes)),
+         CASE p.prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' ELSE 'function' END, NULL
+  FROM pg_proc p, here WHERE p.pronamespace = here.oid)
+SELECT among || name, name, kind, coalesce(t.relname, '') FROM named LEFT JOIN pg_class t ON t.oid = owner
+WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = named.oid AND d.deptype = 'e')
+ORDER BY owner IS NOT NULL, among <> 'relation ', name)sql";
 
 constexpr const char* staged_question = R"sql(
 SELECT n.relname FROM pg_class n JOIN pg_class l ON l.relname = n.relname
 WHERE n.relnamespace = to_regnamespace('wellhead_next') AND n.relkind IN ('r', 'p')
-  AND l.relnamespace = current_schema()::regnamespace AND l.relkind = 'r' ORDER BY 1)sql";
+  AND l.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema()) AND l.relkind = 'r' ORDER BY 1)sql";
+
+// Of what PostgreSQL says where a name is taken: a relation, a type or another thing, a function.
+constexpr std::array<std::string_view, 3> name_is_taken{"42P07", "42710", "42723"};
 
 std::expected<std::set<std::string>, std::string> names_from(Database& database, const char* question) {
   const auto rows = database.query(question);
@@ -52,6 +84,14 @@ std::string array_of(std::span<const std::string> names) {
   return fmt::format("ARRAY[{}]::text[]", text);
 }
 
+// As ALTER names it.
+std::string keyword_of(std::string_view kind) {
+  if (kind == "partitioned table") return "TABLE";
+  std::string keyword(kind);
+  std::ranges::transform(keyword, keyword.begin(), [](unsigned char letter) { return std::toupper(letter); });
+  return keyword;
+}
+
 std::string sentence_of(const std::string& name, const std::string& kind, bool convertible) {
   if (convertible)
     return fmt::format(
@@ -62,10 +102,9 @@ std::string sentence_of(const std::string& name, const std::string& kind, bool c
         "TABLE {0} RENAME TO …) and migrate again.",
         name);
   return fmt::format(
-      "A {1} named {0} is in the way of what the migrations make under that name. No table was changed; "
-      "rename "
-      "it (ALTER {2} {0} RENAME TO …) or drop it, then migrate again.",
-      name, kind, kind.find("view") != std::string::npos ? "VIEW" : "TABLE");
+      "{1} {2} named {0} is in the way of what the migrations make under that name. No table was changed; "
+      "rename it (ALTER {3} {0} RENAME TO …) or drop it, then migrate again.",
+      name, kind == "index" || kind == "aggregate" ? "An" : "A", kind, keyword_of(kind));
 }
 
 }  // namespace
@@ -86,8 +125,11 @@ std::expected<std::vector<Migrator::InTheWay>, std::string> Migrator::relations_
   if (!live) return std::unexpected(describe(live.error()));
   const auto may = database_.query("SELECT has_database_privilege(current_database(), 'CREATE')");
   if (!may) return std::unexpected(describe(may.error()));
-  // Without that right there is no scratch schema; the server then tells what is in the way.
-  if (live->empty() || may->front().front() != "t") return std::vector<InTheWay>{};
+  if (live->empty()) return std::vector<InTheWay>{};
+  if (may->front().front() != "t") {
+    if (const Outcome rehearsed = rehearse(pending); !rehearsed) return std::unexpected(rehearsed.error());
+    return std::vector<InTheWay>{};
+  }
   if (const Outcome entered = enter_scratch(applied); !entered) return std::unexpected(entered.error());
   const auto own = names_from(database_, made_question);
   if (!own) return std::unexpected(own.error());
@@ -99,19 +141,42 @@ std::expected<std::vector<Migrator::InTheWay>, std::string> Migrator::relations_
   const auto made = names_from(database_, made_question);
   if (!made) return std::unexpected(made.error());
   std::set<std::string> convertible;
-  if (made->contains("wellhead_lifecycle")) {
+  if (made->contains("relation wellhead_lifecycle")) {
     auto found = names_from(database_, convertible_question);
     if (!found) return std::unexpected(found.error());
     convertible = std::move(*found);
   }
   std::vector<InTheWay> found;
   for (const DatabaseRow& row : *live) {
-    const std::string name = row[0].value_or("");
-    const std::string kind = row[1].value_or("");
-    if (made->contains(name) && !own->contains(name))
-      found.push_back({name, kind, kind == "table" && convertible.contains(name)});
+    const std::string named = row[0].value_or("");
+    const std::string name = row[1].value_or("");
+    const std::string kind = row[2].value_or("");
+    if (made->contains(named) && !own->contains(named))
+      found.push_back({name, kind, row[3].value_or(""), kind == "table" && convertible.contains(name)});
   }
   return found;
+}
+
+// Without the right to make a scratch schema, where everything is to be in the end, and back. Not what is
+// applied only where it is asked for: an index over a large table is not made twice.
+Migrator::Outcome Migrator::rehearse(std::span<const Migration* const> pending) {
+  const auto begun =
+      database_.run("BEGIN; SET LOCAL lock_timeout = '10s'; SET LOCAL client_min_messages = warning");
+  if (!begun) return std::unexpected(describe(begun.error()));
+  if (const Outcome ledger = make_ledger(); !ledger) return ledger;
+  for (const Migration* migration : pending) {
+    if (!migration->option.empty()) continue;
+    const auto ran = database_.run(migration->sql);
+    if (ran) continue;
+    const bool taken = std::ranges::find(name_is_taken, ran.error().sqlstate) != name_is_taken.end();
+    return std::unexpected(fmt::format(
+        "The migration {:04}_{} would fail: {}. Nothing was changed{}", migration->version, migration->name,
+        describe(ran.error()),
+        taken ? "; rename what has that name, or drop it, then migrate again. To convert a table, the role "
+                "needs the right to create schemas (GRANT CREATE ON DATABASE …)."
+              : "."));
+  }
+  return {};
 }
 
 std::expected<std::vector<std::string>, std::string> Migrator::tables_beside(
@@ -130,13 +195,14 @@ std::expected<std::vector<std::string>, std::string> Migrator::tables_beside(
           row[0].value_or("")));
   }
   auto in_the_way = relations_in_the_way(records);
-  roll_back();
+  leave_scratch();
   if (!in_the_way) return std::unexpected(in_the_way.error());
   const auto staged = database_.query(staged_question);
   if (!staged) return std::unexpected(describe(staged.error()));
   for (const DatabaseRow& row : *staged) tables.push_back(row[0].value_or(""));
   for (const InTheWay& relation : *in_the_way) {
-    if (std::ranges::find(tables, relation.name) != tables.end()) continue;
+    const std::string& table = relation.owner.empty() ? relation.name : relation.owner;
+    if (std::ranges::find(tables, table) != tables.end()) continue;
     if (!beside || !relation.convertible)
       return std::unexpected(sentence_of(relation.name, relation.kind, relation.convertible));
     tables.push_back(relation.name);

@@ -14,31 +14,34 @@ std::string join(std::span<const std::string> words) {
   return text;
 }
 
-std::string plan_of(const Migration& migration) {
+std::string plan_of(const Migration& migration, const std::string& ledger_row) {
   const std::string head = fmt::format("\n-- {:04}_{}", migration.version, migration.name);
-  if (!migration.transactional) return fmt::format("{}: not in a transaction\n{}", head, migration.sql);
-  return fmt::format("{}\nBEGIN;\n{}COMMIT;\n", head, migration.sql);
+  if (!migration.transactional)
+    return fmt::format("{}: not in a transaction\n{}{};\n", head, migration.sql, ledger_row);
+  return fmt::format("{}\nBEGIN;\n{}{};\nCOMMIT;\n", head, migration.sql, ledger_row);
 }
 
 }  // namespace
 
 std::expected<std::string, std::string> Migrator::plan() {
-  const auto now = server();
-  if (!now) return std::unexpected(now.error());
   const auto future = future_server();
+  const bool makes_extension = extension_to_come_;
+  roll_back();
   if (!future) return std::unexpected(future.error());
   const auto all = records(*future);
   if (!all) return std::unexpected(all.error());
   if (const Outcome safe = refuse_unsafe(*all); !safe) return std::unexpected(safe.error());
-  std::string text = fmt::format("-- For {}.\n", describe(*future));
-  if (future->edition != now->edition)
-    text += fmt::format("\n{};\n", "CREATE EXTENSION IF NOT EXISTS timescaledb");
-  const std::size_t empty = text.size();
+  const std::string edition = describe(*future);
+  std::string files;
   for (const MigrationRecord& record : *all) {
-    if (record.state == MigrationState::pending) text += plan_of(*find(record.version));
+    if (record.state != MigrationState::pending) continue;
+    const Migration& migration = *find(record.version);
+    files += plan_of(migration, ledger_row(migration, edition));
   }
-  if (text.size() == empty) text += "-- Nothing to apply.\n";
-  return text;
+  const std::string head = fmt::format("-- For {}.\n", edition);
+  if (files.empty()) return head + "-- Nothing to apply.\n";
+  const std::string extension = makes_extension ? fmt::format("{};\n", create_extension) : "";
+  return fmt::format("{}\nBEGIN;\n{}{};\nCOMMIT;\n{}", head, extension, make_ledger_table, files);
 }
 
 std::expected<MigrationReport, std::string> Migrator::down(std::optional<int> to, bool data_loss) {

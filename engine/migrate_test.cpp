@@ -300,6 +300,20 @@ TEST_F(MigrateTest, EachDifferenceIsNamed) {
   EXPECT_FALSE(told("mine"));
 }
 
+TEST_F(MigrateTest, APolicyOfTheServersThatIsPausedIsNamed) {
+  ASSERT_TRUE(up(shipped_));
+  if (test_database_->edition() != "community")
+    GTEST_SKIP() << "needs the Community edition of TimescaleDB, which has policies";
+  test_database_->execute(
+      "SELECT alter_job(job_id, scheduled => false) FROM timescaledb_information.jobs WHERE proc_name = "
+      "'policy_compression' AND hypertable_name = 'telemetry'");
+  const auto differences = verify();
+  ASSERT_TRUE(differences) << differences.error();
+  ASSERT_EQ(differences->size(), 1U) << testing::PrintToString(*differences);
+  EXPECT_TRUE(differences->front().starts_with("telemetry: the policy policy_compression is paused, every "))
+      << differences->front();
+}
+
 TEST_F(MigrateTest, ADatabaseThatWasNotMigratedIsToldSo) {
   const auto differences = verify();
   ASSERT_TRUE(differences) << differences.error();

@@ -14,11 +14,19 @@ namespace {
 
 // The extension's functions are found where it was installed.
 constexpr const char* enter_scratch_statements =
-    "BEGIN; SET LOCAL lock_timeout = '10s'; SET LOCAL client_min_messages = warning; "
+    "SET LOCAL lock_timeout = '10s'; SET LOCAL client_min_messages = warning; "
     "CREATE SCHEMA wellhead_verify; "
     "SELECT set_config('search_path', concat_ws(', ', 'wellhead_verify', (SELECT quote_ident(n.nspname) "
     "FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'timescaledb')), "
     "true)";
+
+// Where tables are partitions beside the extension, migrations are to find none, as they did when they made
+// them. What comes before pg_catalog in the path is found before it. Only up to the last file that is for
+// some editions: from then on the tables are there, and views of later files want the real one.
+constexpr const char* hide_extension =
+    "; CREATE VIEW pg_extension AS SELECT * FROM pg_catalog.pg_extension WHERE extname <> 'timescaledb'; "
+    "SET LOCAL search_path = wellhead_verify, pg_catalog";
+constexpr const char* show_extension = "DROP VIEW pg_extension";
 
 std::string sentence(const DatabaseError& error) {
   return fmt::format(
@@ -83,13 +91,24 @@ std::vector<const Migration*> Migrator::wanted(std::span<const MigrationRecord> 
 }
 
 Migrator::Outcome Migrator::enter_scratch(std::span<const Migration* const> wanted) {
-  if (const auto entered = database_.query(enter_scratch_statements); !entered)
+  const auto now = server();
+  if (!now) return std::unexpected(now.error());
+  const bool hidden = now->partitioned && !now->timescaledb.empty();
+  const std::string begin = database_.in_transaction() ? "" : "BEGIN; ";
+  if (const auto entered = database_.query(begin + enter_scratch_statements + (hidden ? hide_extension : ""));
+      !entered)
     return std::unexpected(sentence(entered.error()));
+  const Migration* last_of_editions = nullptr;
+  for (const Migration* migration : wanted)
+    if (!migration->edition.editions.empty()) last_of_editions = migration;
   for (const Migration* migration : wanted) {
     if (const auto ran = database_.run(migration->sql); !ran)
       return std::unexpected(
           fmt::format("The migration {:04}_{} does not run by itself: {}. Nothing was changed.",
                       migration->version, migration->name, describe(ran.error())));
+    if (!hidden || migration != last_of_editions) continue;
+    if (const auto shown = database_.run(show_extension); !shown)
+      return std::unexpected(sentence(shown.error()));
   }
   return {};
 }

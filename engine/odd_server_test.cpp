@@ -1,6 +1,7 @@
 // What the migrations' runner says to servers it cannot use, or can use only in part.
 #include <functional>
 
+#include "database/maintenance.hpp"
 #include "engine/migrate_fixture.hpp"
 #include "engine/odd_server.hpp"
 
@@ -36,7 +37,10 @@ TEST_F(OddServerTest, AServerThatIsTooOldIsRefusedAndNothingIsChanged) {
             "This server is too old: it is PostgreSQL 13.18, and wellhead needs PostgreSQL 14, with "
             "TimescaleDB 2.7 or newer "
             "where there is one. Nothing was changed; upgrade the server.");
-  const auto old_extension = up_with([](DatabaseRow& row) { row[2] = "2.6.1"; });
+  const auto old_extension = up_with([](DatabaseRow& row) {
+    row[2] = "2.6.1";
+    row[5] = "t";
+  });
   ASSERT_FALSE(old_extension);
   EXPECT_NE(old_extension.error().find("with TimescaleDB 2.6.1"), std::string::npos) << old_extension.error();
   expect_untouched();
@@ -102,6 +106,71 @@ TEST_F(OddServerTest, OnPlainPostgreSqlTheRunnerPlansMakesAndComparesPartitionsA
   EXPECT_EQ(value("SELECT to_regclass('telemetry_1min') IS NULL AND to_regclass('telemetry') IS NOT NULL"),
             "t");
   ASSERT_TRUE(up_with(without_timescaledb));
+}
+
+TEST_F(OddServerTest, TablesPartitionedByPostgreSqlStaySoWhereTimescaleDbComesLater) {
+  if (!timescaledb_) GTEST_SKIP() << "needs a server with TimescaleDB";
+  ASSERT_TRUE(up_with(without_timescaledb));
+  told_.clear();
+  const auto available = up(shipped_);
+  ASSERT_TRUE(available) << available.error();
+  EXPECT_EQ(available->applied_now, 0);
+  EXPECT_EQ(value("SELECT count(*) FROM pg_extension WHERE extname = 'timescaledb'"), "0");
+  EXPECT_NE(told_.find("its extension is not created: this database was migrated without it"),
+            std::string::npos)
+      << told_;
+  const auto planned = plan();
+  ASSERT_TRUE(planned) << planned.error();
+  EXPECT_NE(planned->find("-- Nothing to apply."), std::string::npos) << *planned;
+
+  test_database_->execute("CREATE EXTENSION timescaledb");
+  const auto created = up(shipped_);
+  ASSERT_TRUE(created) << created.error();
+  EXPECT_EQ(created->applied_now, 0);
+  const auto differences = verify();
+  ASSERT_TRUE(differences) << differences.error();
+  EXPECT_TRUE(differences->empty()) << testing::PrintToString(*differences);
+}
+
+TEST_F(OddServerTest, PartitionsGoOnBeingMadeAndDroppedWhereTheExtensionIsCreatedLater) {
+  if (!timescaledb_) GTEST_SKIP() << "needs a server with TimescaleDB";
+  ASSERT_TRUE(up_with(without_timescaledb));
+  test_database_->execute(
+      "CREATE EXTENSION timescaledb; INSERT INTO telemetry (timestamp, device_id) VALUES "
+      "(now() + interval '20 days', 'well-1'), (now() - interval '40 days', 'well-1'); "
+      "INSERT INTO wellhead_archive_marker (table_name, covered_until, as_of, kind, noted_at) VALUES "
+      "('telemetry', now() - interval '30 days', now() + interval '1 hour', 'backup', now() + interval '1 "
+      "hour')");
+  const auto database = connect();
+  Maintenance maintenance(*database);
+  const auto prepared = maintenance.prepare();
+  ASSERT_TRUE(prepared) << prepared.error();
+  const MaintenanceReport report = maintenance.run_all(false);
+  EXPECT_TRUE(report.failures.empty()) << print(report);
+  EXPECT_EQ(value("SELECT count(*) FROM telemetry_default"), "0") << print(report);
+  EXPECT_EQ(value("SELECT count(*) FROM telemetry"), "1") << print(report);
+  EXPECT_EQ(value("SELECT count(*) FROM telemetry_daily"), "0") << print(report);
+}
+
+TEST_F(OddServerTest, AnExtensionWhoseLibraryIsNotLoadedIsRefusedByEveryCommand) {
+  const auto not_loaded = [](DatabaseRow& row) {
+    row[2] = "2.19.3";
+    row[3] = std::nullopt;
+    row[5] = "f";
+  };
+  const auto expect_refused = [](const auto& outcome) {
+    ASSERT_FALSE(outcome);
+    EXPECT_EQ(
+        outcome.error(),
+        "TimescaleDB 2.19.3 is in this database, and the server does not load its library, so that no "
+        "table can be changed. Nothing was changed; add timescaledb to shared_preload_libraries, restart "
+        "the server, and call this again.");
+  };
+  expect_refused(up_with(not_loaded));
+  expect_refused(with(not_loaded, [](Migrator& migrator) { return migrator.plan(); }));
+  expect_refused(with(not_loaded, [](Migrator& migrator) { return migrator.verify(); }));
+  expect_refused(with(not_loaded, [](Migrator& migrator) { return migrator.down(std::nullopt, false); }));
+  expect_untouched();
 }
 
 }  // namespace

@@ -45,6 +45,13 @@ bool mostly_read_back(std::span<Batch* const> batches) noexcept {
   return 2 * read_back > rows;
 }
 
+bool mostly_late(std::span<const SortedRow> rows, std::int64_t now_us) noexcept {
+  const auto late = std::ranges::count_if(rows, [&](const SortedRow& row) {
+    return row.time_us < now_us - DirectCompressOptions::late_after_us;
+  });
+  return 2 * static_cast<std::size_t>(late) > rows.size();
+}
+
 }  // namespace
 
 DatabaseResult<std::vector<std::size_t>> find_compressible_streams(Database& database,
@@ -67,20 +74,22 @@ DatabaseResult<std::vector<std::size_t>> find_compressible_streams(Database& dat
   return found;
 }
 
-bool DirectCompress::pays(std::size_t rows, std::size_t devices, bool catching_up) const noexcept {
-  if (rows == 0) return false;
+bool DirectCompress::pays(std::span<const SortedRow> rows, std::size_t devices, bool read_back,
+                          std::int64_t now_us) const noexcept {
+  if (rows.empty()) return false;
   if (options_.use == DirectCompressUse::always) return true;
-  if (rows >= devices * options_.rows_per_device_min) return true;
-  return catching_up && rows >= DirectCompressOptions::catch_up_rows_min &&
-         rows >= devices * DirectCompressOptions::catch_up_rows_per_device_min;
+  if (rows.size() >= devices * options_.rows_per_device_min) return true;
+  return rows.size() >= DirectCompressOptions::catch_up_rows_min &&
+         rows.size() >= devices * DirectCompressOptions::catch_up_rows_per_device_min &&
+         (read_back || mostly_late(rows, now_us));
 }
 
-void DirectCompress::choose(const Flush& flush, std::span<Batch* const> batches) {
+void DirectCompress::choose(const Flush& flush, std::span<Batch* const> batches, std::int64_t now_us) {
   chosen_.clear();
   if (allowed_.empty()) return;
-  const bool catching_up = mostly_read_back(batches);
+  const bool read_back = mostly_read_back(batches);
   for (const std::size_t stream : allowed_)
-    if (pays(flush.rows(stream).size(), flush.device_count(stream), catching_up)) chosen_.push_back(stream);
+    if (pays(flush.rows(stream), flush.device_count(stream), read_back, now_us)) chosen_.push_back(stream);
 }
 
 bool DirectCompress::chosen(std::size_t stream) const noexcept {

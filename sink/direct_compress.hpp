@@ -4,7 +4,8 @@
 // A compressed batch holds rows of one device. Of a flush with many rows per device COPY makes full batches,
 // faster than it fills rows and index, in a fraction of the space; of few it makes tiny batches, which cost
 // more than the rows they hold. So live flushes of few rows per device stay rows until the server's policy
-// compresses them, and what was gathered for long, or comes back from the journal, is compressed on the way.
+// compresses them, and what was gathered for long, comes back from the journal or is of days past, is
+// compressed on the way.
 //
 // The choice is a setting of the flush's own transaction around that table's COPY: whatever becomes of the
 // flush, nothing of it stays. A flush that is salvaged goes without, row by row. From 2.29 a table can have a
@@ -43,6 +44,8 @@ struct DirectCompressOptions {
   // or soon will be. Below this it costs more than rows do whenever it comes.
   static constexpr std::uint64_t catch_up_rows_per_device_min = 10;
   static constexpr std::uint64_t catch_up_rows_min = 10'000;
+  // Rows older than a chunk is long are caught up with as well, by whatever way they come.
+  static constexpr std::int64_t late_after_us = 24LL * 3'600 * 1'000'000;
 
   DirectCompressUse use = DirectCompressUse::automatic;
   std::uint32_t rows_per_device_min = rows_per_device_min_default;  // on average; at least 1
@@ -70,8 +73,8 @@ class DirectCompress {
   // What this connection's tables can take; none, as before the first call: nothing is chosen.
   void allow(std::vector<std::size_t> streams) { allowed_ = std::move(streams); }
 
-  // Decides for a flush, `batches` being what it was assigned from.
-  void choose(const Flush& flush, std::span<Batch* const> batches);
+  // Decides for a flush, `batches` being what it was assigned from. Now: microseconds since 2000-01-01 UTC.
+  void choose(const Flush& flush, std::span<Batch* const> batches, std::int64_t now_us);
   [[nodiscard]] bool any() const noexcept { return !chosen_.empty(); }
   [[nodiscard]] bool chosen(std::size_t stream) const noexcept;
   [[nodiscard]] std::span<const std::size_t> chosen() const noexcept { return chosen_; }
@@ -87,7 +90,8 @@ class DirectCompress {
   void withdraw() noexcept { chosen_.clear(); }
 
  private:
-  [[nodiscard]] bool pays(std::size_t rows, std::size_t devices, bool catching_up) const noexcept;
+  [[nodiscard]] bool pays(std::span<const SortedRow> rows, std::size_t devices, bool read_back,
+                          std::int64_t now_us) const noexcept;
 
   const DirectCompressOptions options_;
   std::vector<std::size_t> allowed_;

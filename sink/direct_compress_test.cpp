@@ -24,12 +24,13 @@ std::unique_ptr<Batch> telemetry_of(int devices, int rows_each, std::uint32_t re
 }
 
 // Whether rows of telemetry go compressed, where the table can take it.
-bool chosen(const DirectCompressOptions& options, const std::vector<Batch*>& batches) {
+bool chosen(const DirectCompressOptions& options, const std::vector<Batch*>& batches,
+            std::int64_t now_us = test::base_time_us) {
   Flush flush(test::shipped_schemas());
   flush.assign(batches);
   DirectCompress direct(options);
   direct.allow({test::telemetry_stream});
-  direct.choose(flush, batches);
+  direct.choose(flush, batches, now_us);
   EXPECT_EQ(direct.any(), direct.chosen(test::telemetry_stream));
   EXPECT_FALSE(direct.chosen(test::esp_stream));
   return direct.any();
@@ -56,6 +57,17 @@ TEST(DirectCompressTest, is_chosen_of_fewer_rows_per_device_when_most_of_a_large
   EXPECT_TRUE(chosen({}, {read_back.get(), telemetry_of(999, 10).get()}));
 }
 
+TEST(DirectCompressTest, is_chosen_of_fewer_rows_per_device_when_most_of_a_large_live_flush_is_of_days_past) {
+  const auto rows = telemetry_of(1'000, 10);  // a microsecond apart
+  const auto at = [](std::int64_t row) {
+    return test::base_time_us + DirectCompressOptions::late_after_us + row;
+  };
+  EXPECT_FALSE(chosen({}, {rows.get()}, at(5'000))) << "half of them are late, and not more";
+  EXPECT_TRUE(chosen({}, {rows.get()}, at(5'001)));
+  EXPECT_FALSE(chosen({}, {telemetry_of(999, 10).get()}, at(10'000)));   // not large
+  EXPECT_FALSE(chosen({}, {telemetry_of(2'000, 9).get()}, at(20'000)));  // too few for each
+}
+
 TEST(DirectCompressTest, follows_the_configuration_and_what_the_tables_can_take) {
   using enum DirectCompressUse;
   EXPECT_TRUE(chosen({.use = always}, {telemetry_of(100, 1).get()}));
@@ -65,14 +77,14 @@ TEST(DirectCompressTest, follows_the_configuration_and_what_the_tables_can_take)
   const std::vector<Batch*> batches{rows.get()};
   flush.assign(batches);
   DirectCompress direct({.use = always});
-  direct.choose(flush, batches);
+  direct.choose(flush, batches, test::base_time_us);
   EXPECT_FALSE(direct.any());
   // A table without rows in this flush is none of it.
   direct.allow({test::esp_stream});
-  direct.choose(flush, batches);
+  direct.choose(flush, batches, test::base_time_us);
   EXPECT_FALSE(direct.any());
   direct.allow({test::telemetry_stream});
-  direct.choose(flush, batches);
+  direct.choose(flush, batches, test::base_time_us);
   EXPECT_TRUE(direct.any());
   direct.withdraw();
   EXPECT_EQ(direct.before_copy(test::telemetry_stream), "");

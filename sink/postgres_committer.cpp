@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assert.hpp"
+#include "base/clock.hpp"
 #include "base/log.hpp"
 #include "sink/catalog.hpp"
 #include "sink/catalog_checks.hpp"
@@ -387,7 +388,7 @@ FlushReport PostgresCommitter::commit(const FlushOrder& order, const std::atomic
   WELLHEAD_ASSERT(prepared_ && !order.moves.empty());
   database_->interrupt_with(&stopping);
   flush_.assign(order.batches);
-  direct_compress_.choose(flush_, order.batches);
+  direct_compress_.choose(flush_, order.batches, SystemClock().wall_us());
   chunks_known_ = chunk_guard_.knows(flush_);
   compressed_chunks_known_ = compressed_chunk_guard_.knows(flush_, direct_compress_.chosen());
   invalidations_.look_at(flush_);
