@@ -83,7 +83,8 @@ std::expected<void, std::string> Maintenance::prepare() {
 std::expected<DatabaseRows, std::string> Maintenance::step(const std::string& statement,
                                                            std::string_view what, MaintenanceReport& report) {
   auto rows = database_.query(
-      fmt::format("BEGIN; SET LOCAL lock_timeout = '{}'; {}; COMMIT", lock_timeout, statement));
+      fmt::format("BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '{}'; {}; COMMIT",
+                  lock_timeout, statement));
   if (rows) return std::move(*rows);
   const DatabaseError& error = rows.error();
   if (database_.in_transaction()) {

@@ -64,6 +64,17 @@ TEST_P(PartitionsTest, ATableThatHoldsRowsIsPartitionedWithoutCopyingThem) {
   EXPECT_EQ(value("SELECT count(*) FROM wellhead_make_partitions('mine', '2026-03-03 12:00:00+00')"), "3");
 }
 
+TEST_P(PartitionsTest, ASchemaWhoseNameNeedsQuotesIsOneLikeOthers) {
+  const auto chunks = connection_->query(
+      "CREATE SCHEMA \"Well Head\"; SET search_path = \"Well Head\", public; "
+      "CREATE TABLE mine (at timestamptz NOT NULL) PARTITION BY RANGE (at); "
+      "CREATE TABLE mine_march PARTITION OF mine FOR VALUES FROM ('2026-03-01 00:00:00+00') TO ('2026-04-01 "
+      "00:00:00+00'); SELECT chunk FROM wellhead_chunks('mine')");
+  ASSERT_TRUE(chunks) << chunks.error().message;
+  ASSERT_EQ(chunks->size(), 1U);
+  EXPECT_EQ(chunks->front()[0], "\"Well Head\".mine_march");
+}
+
 INSTANTIATE_TEST_SUITE_P(Editions, PartitionsTest, testing::Values(TestedServer::plain), name_of);
 
 }  // namespace

@@ -1,6 +1,10 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <future>
+#include <thread>
+
 #include "database/lifecycle_fixture.hpp"
 
 namespace wellhead {
@@ -34,6 +38,16 @@ class RetentionTest : public LifecycleTest {
     const auto dropped = maintenance_->drop_expired(force, report);
     EXPECT_TRUE(dropped) << dropped.error();
     return report;
+  }
+  bool somebody_waits_for_a_lock() {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (std::chrono::steady_clock::now() < deadline) {
+      if (value("SELECT count(*) FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database "
+                "WHERE datname = current_database())") != "0")
+        return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return false;
   }
   std::string days_left() { return value("SELECT count(*) FROM esp_telemetry"); }
 };
@@ -114,6 +128,39 @@ TEST_P(RetentionTest, ATableInUseIsLeftForTheNextTurn) {
   ASSERT_TRUE(reader->run("ROLLBACK"));
   EXPECT_EQ(days_left(), "12");
   EXPECT_TRUE(drop().postponed.empty());
+  EXPECT_EQ(days_left(), "2");
+}
+
+TEST_P(RetentionTest, ARowThatIsCommittedWhileItsChunkIsBeingDroppedKeepsTheChunk) {
+  mark(0);
+  const auto late = connect();
+  ASSERT_TRUE(
+      late->run("BEGIN; INSERT INTO esp_telemetry (id, well_id, timestamp, ingestion_timestamp) VALUES (100, "
+                "'well-1', date_trunc('day', now(), 'UTC') - interval '11 days', now())"));
+  auto dropping = std::async(std::launch::async, [this] { return drop(); });
+  EXPECT_TRUE(somebody_waits_for_a_lock());
+  ASSERT_TRUE(late->run("COMMIT"));
+  const MaintenanceReport report = dropping.get();
+  EXPECT_EQ(value("SELECT string_agg(id::text, ' ' ORDER BY id DESC) FROM esp_telemetry WHERE id > 9"),
+            "100 11 10");
+  EXPECT_EQ(report.refused(), 9U) << print(report);
+  ASSERT_GT(report.chunks.size(), 1U);
+  EXPECT_TRUE(report.chunks[1].reason.starts_with("rows were received after it was archived"))
+      << report.chunks[1].reason;
+  EXPECT_EQ(value("SELECT count(*) FROM wellhead_retention_log"), "1");
+}
+
+TEST_P(RetentionTest, ATransactionThatCannotSeeWhatWasCommittedMeanwhileDropsNothing) {
+  mark(0);
+  const auto dropped = connection_->query(
+      "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT * FROM wellhead_drop_expired('esp_telemetry'); COMMIT");
+  ASSERT_FALSE(dropped);
+  EXPECT_NE(dropped.error().message.find("READ COMMITTED"), std::string::npos) << dropped.error().message;
+  ASSERT_TRUE(connection_->run("ROLLBACK"));
+  EXPECT_EQ(days_left(), "12");
+  // A server's or a role's default is no hindrance.
+  ASSERT_TRUE(connection_->run("SET default_transaction_isolation = 'serializable'"));
+  EXPECT_EQ(drop().refused(), 0U);
   EXPECT_EQ(days_left(), "2");
 }
 
