@@ -164,6 +164,41 @@ TEST_P(RetentionTest, ATransactionThatCannotSeeWhatWasCommittedMeanwhileDropsNot
   EXPECT_EQ(days_left(), "2");
 }
 
+// Of rows without a time of arrival it is known only that they are no older than the chunk's time.
+TEST_P(RetentionTest, WhereItIsUnknownWhenRowsCameTheArchiveMustBeYoungerThanTheChunk) {
+  execute("UPDATE esp_telemetry SET ingestion_timestamp = NULL WHERE id BETWEEN 3 AND 8");
+  mark(0, "date_trunc('day', now(), 'UTC') - interval '8 days'");
+  // The others' rows came an hour ago.
+  execute("UPDATE esp_telemetry SET ingestion_timestamp = timestamp WHERE id > 8");
+  const MaintenanceReport report = drop();
+  EXPECT_EQ(value("SELECT max(id) FROM esp_telemetry"), "8");
+  EXPECT_EQ(report.refused(), 6U);
+  EXPECT_TRUE(report.chunks.back().reason.starts_with("when its rows were received is not known, and "))
+      << report.chunks.back().reason;
+  mark(0);
+  EXPECT_EQ(drop().refused(), 0U);
+  EXPECT_EQ(days_left(), "2");
+}
+
+TEST_P(RetentionTest, AnUnknownArrivalIsNoHindranceWhereTheArchiveIsYoungerThanTheChunk) {
+  execute("UPDATE esp_telemetry SET ingestion_timestamp = NULL");
+  mark(0, "date_trunc('day', now(), 'UTC') - interval '2 days'");
+  EXPECT_EQ(drop().refused(), 0U);
+  EXPECT_EQ(days_left(), "2");
+}
+
+TEST_P(RetentionTest, AMarkerForAllTimesIsNoneForWhatCameAfterItWhereATableTellsOfNoArrival) {
+  execute("UPDATE wellhead_lifecycle SET arrival_column = NULL WHERE table_name = 'esp_telemetry'");
+  execute(
+      "INSERT INTO wellhead_archive_marker (table_name, covered_until, as_of, kind) VALUES ('esp_telemetry', "
+      "'infinity', date_trunc('day', now(), 'UTC') - interval '10 days', 'backup')");
+  const MaintenanceReport report = drop();
+  EXPECT_EQ(value("SELECT max(id) FROM esp_telemetry"), "10");
+  EXPECT_EQ(report.refused(), 8U);
+  EXPECT_TRUE(report.chunks.back().reason.starts_with("when its rows were received is not known, and "))
+      << report.chunks.back().reason;
+}
+
 INSTANTIATE_TEST_SUITE_P(Editions, RetentionTest,
                          testing::Values(TestedServer::as_it_is, TestedServer::plain), name_of);
 

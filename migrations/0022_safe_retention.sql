@@ -32,7 +32,7 @@ DECLARE
   facts wellhead_lifecycle;
   covered timestamptz;
   read_at timestamptz;
-  late boolean;
+  arrival_unknown boolean;
 BEGIN
   SELECT * INTO STRICT facts FROM wellhead_lifecycle l WHERE l.table_name = of_table;
   allowed := NOT facts.guarded;
@@ -47,12 +47,23 @@ BEGIN
                    ELSE format('archived or backed up only until %s', covered) END;
     RETURN;
   END IF;
-  IF facts.arrival_column IS NOT NULL THEN
-    EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I > $1)', of_chunk, facts.arrival_column) INTO late USING read_at;
-    IF late THEN
+  -- A row that does not tell when it was received may have come after a marker of months before. It is no older than its
+  -- chunk's time, so a marker that is younger than that may have it.
+  IF facts.arrival_column IS NULL THEN
+    arrival_unknown := read_at < chunk_until;
+  ELSE
+    EXECUTE format('SELECT %1$I IS NULL FROM %2$s WHERE %1$I > $1 OR ($2 AND %1$I IS NULL) LIMIT 1', facts.arrival_column, of_chunk)
+      INTO arrival_unknown USING read_at, read_at < chunk_until;
+    -- It is null where there is no such row.
+    IF NOT arrival_unknown THEN
       reason := format('rows were received after it was archived or backed up as of %s', read_at);
       RETURN;
     END IF;
+  END IF;
+  IF arrival_unknown THEN
+    reason := format('when its rows were received is not known, and it was archived or backed up as of %s, before its time was '
+                     'over', read_at);
+    RETURN;
   END IF;
   allowed := true;
   reason := format('archived or backed up as of %s', read_at);
