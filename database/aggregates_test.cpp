@@ -144,6 +144,7 @@ TEST_P(AggregatesTest, WhatWasDroppedAtTheSourceKeepsWhatWasComputedOfIt) {
   refresh_all();
   const std::string rows = value("SELECT count(*) FROM telemetry_1min");
   execute(
+      "UPDATE wellhead_aggregate SET refresh_from = least(refresh_from, interval '3 days'); "
       "UPDATE wellhead_lifecycle SET keep = interval '1 day', guarded = false WHERE table_name = "
       "'telemetry'");
   ASSERT_TRUE(maintenance_->make_partitions(report_));

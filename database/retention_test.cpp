@@ -199,6 +199,34 @@ TEST_P(RetentionTest, AMarkerForAllTimesIsNoneForWhatCameAfterItWhereATableTells
       << report.chunks.back().reason;
 }
 
+// A refresh of the server's own would find nothing where rows were dropped, and keep nothing of them.
+TEST_P(RetentionTest, WhatAnAggregateIsStillComputedOfStaysHoweverShortItIsToBeKept) {
+  execute(
+      "UPDATE wellhead_lifecycle SET keep = interval '7 days' WHERE table_name = 'telemetry'; "
+      "INSERT INTO telemetry (timestamp, device_id, ingestion_timestamp) SELECT now() - n * interval '1 "
+      "day', "
+      "'well-' || n, now() - interval '1 hour' FROM unnest(ARRAY[40, 31, 20, 10]) AS n; "
+      "INSERT INTO wellhead_archive_marker (table_name, covered_until, as_of, kind) VALUES ('telemetry', "
+      "now(), now(), 'archive')");
+  MaintenanceReport ignored;
+  ASSERT_TRUE(maintenance_->make_partitions(ignored));
+  const MaintenanceReport report = drop();
+  EXPECT_EQ(value("SELECT count(*) FROM telemetry WHERE device_id IN ('well-20', 'well-10')"), "2");
+  EXPECT_EQ(value("SELECT count(*) FROM telemetry WHERE device_id = 'well-40'"), "0");
+  EXPECT_GE(report.refused(), 2U);
+  const ChunkReport* kept = nullptr;
+  for (const ChunkReport& chunk : report.chunks)
+    if (chunk.table == "telemetry" && !chunk.dropped && kept == nullptr) kept = &chunk;
+  ASSERT_NE(kept, nullptr);
+  EXPECT_TRUE(kept->reason.starts_with("telemetry_daily is still computed of what came since "))
+      << kept->reason;
+  if (maintenance_->server().has_continuous_aggregates()) return;
+  execute(
+      "UPDATE wellhead_aggregate SET refresh_from = interval '7 days' WHERE view_name = 'telemetry_daily'");
+  EXPECT_EQ(drop().refused(), 10U) << "those of esp_telemetry, which no marker covers";
+  EXPECT_EQ(value("SELECT count(*) FROM telemetry"), "0");
+}
+
 INSTANTIATE_TEST_SUITE_P(Editions, RetentionTest,
                          testing::Values(TestedServer::as_it_is, TestedServer::plain), name_of);
 

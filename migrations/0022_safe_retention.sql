@@ -25,16 +25,56 @@ BEGIN
 END
 $$;
 
+-- The aggregate that looks back furthest of those that are computed of a table, and to when. Nulls where there is none. What
+-- the server computes itself looks back as far as its policy says, which may have been changed since, or for ever.
+CREATE FUNCTION wellhead_computed_since(of_table text, at timestamptz, OUT aggregate text, OUT since timestamptz)
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+  own record;
+  server record;
+BEGIN
+  SELECT a.view_name, at - a.refresh_from AS since INTO own
+    FROM wellhead_aggregate a WHERE a.source = of_table ORDER BY 2 LIMIT 1;
+  aggregate := own.view_name;
+  since := own.since;
+  IF EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb') THEN
+    -- By version a policy is listed under the view or under the table that holds what was computed.
+    EXECUTE
+      'SELECT a.view_name, coalesce($2 - (j.config ->> ''start_offset'')::interval, ''-infinity'') AS since
+       FROM timescaledb_information.continuous_aggregates a JOIN timescaledb_information.jobs j
+         ON (j.hypertable_schema, j.hypertable_name) IN ((a.view_schema, a.view_name),
+            (a.materialization_hypertable_schema, a.materialization_hypertable_name))
+       WHERE a.hypertable_schema = current_schema() AND a.hypertable_name = $1
+         AND j.proc_name = ''policy_refresh_continuous_aggregate'' ORDER BY 2 LIMIT 1' INTO server USING of_table, at;
+    IF since IS NULL OR server.since < since THEN
+      aggregate := server.view_name;
+      since := server.since;
+    END IF;
+  END IF;
+END
+$$;
+
 -- Whether this chunk may go, as far as the calling statement sees.
-CREATE FUNCTION wellhead_may_drop(of_table text, of_chunk text, chunk_until timestamptz, OUT allowed boolean, OUT reason text)
+CREATE FUNCTION wellhead_may_drop(of_table text, of_chunk text, chunk_until timestamptz, at timestamptz,
+                                  OUT allowed boolean, OUT reason text)
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
   facts wellhead_lifecycle;
+  computed record;
   covered timestamptz;
   read_at timestamptz;
   arrival_unknown boolean;
 BEGIN
   SELECT * INTO STRICT facts FROM wellhead_lifecycle l WHERE l.table_name = of_table;
+  -- A refresh finds nothing of what was dropped within its window, and makes nothing of what it held.
+  SELECT c.* INTO computed FROM wellhead_computed_since(of_table, at) AS c;
+  IF computed.since < chunk_until THEN
+    allowed := false;
+    reason := format('%s is still computed of what came since %s and would lose what it holds of this: keep the data longer, or '
+                     'let it look back less far (refresh_from in wellhead_aggregate, and start_offset where the server has a '
+                     'policy for it)', computed.aggregate, computed.since);
+    RETURN;
+  END IF;
   allowed := NOT facts.guarded;
   IF allowed THEN
     reason := 'it can be computed from what is kept elsewhere';
@@ -75,7 +115,8 @@ CREATE OR REPLACE FUNCTION wellhead_expired(of_table text DEFAULT NULL, at times
 RETURNS TABLE (table_name text, chunk text, range_from timestamptz, range_until timestamptz, allowed boolean, reason text)
 LANGUAGE sql STABLE AS $$
   SELECT l.table_name, c.chunk, c.range_from, c.range_until, d.allowed, d.reason
-  FROM wellhead_lifecycle l, wellhead_chunks(l.table_name) AS c, wellhead_may_drop(l.table_name, c.chunk, c.range_until) AS d
+  FROM wellhead_lifecycle l, wellhead_chunks(l.table_name) AS c,
+       wellhead_may_drop(l.table_name, c.chunk, c.range_until, at) AS d
   WHERE l.keep IS NOT NULL AND (of_table IS NULL OR l.table_name = of_table) AND c.range_until <= at - l.keep
   ORDER BY l.table_name, c.range_until;
 $$;
@@ -103,7 +144,7 @@ BEGIN
       -- Readers go on meanwhile: to look may take as long as to read the chunk.
       EXECUTE format('LOCK TABLE %s IN SHARE MODE', chunk);
       SELECT d.allowed, d.reason INTO expired.allowed, expired.reason
-        FROM wellhead_may_drop(of_table, expired.chunk, expired.range_until) AS d;
+        FROM wellhead_may_drop(of_table, expired.chunk, expired.range_until, at) AS d;
     END IF;
     dropped := (expired.allowed AND NOT kept) OR force;
     reason := CASE WHEN expired.allowed AND kept AND NOT force THEN 'an older chunk has to go first' ELSE expired.reason END;

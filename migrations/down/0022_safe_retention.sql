@@ -91,4 +91,5 @@ BEGIN
 END
 $$;
 
-DROP FUNCTION wellhead_may_drop(text, text, timestamptz);
+DROP FUNCTION wellhead_may_drop(text, text, timestamptz, timestamptz);
+DROP FUNCTION wellhead_computed_since(text, timestamptz);
