@@ -227,6 +227,28 @@ TEST_P(RetentionTest, WhatAnAggregateIsStillComputedOfStaysHoweverShortItIsToBeK
   EXPECT_EQ(value("SELECT count(*) FROM telemetry"), "0");
 }
 
+// drop_chunks() knows times only: it would take the chunks of the same time along, which were not looked at.
+TEST_P(RetentionTest, AHypertableThatIsDividedByMoreThanTimeIsLeftAlone) {
+  if (maintenance_->server().edition == Edition::plain) GTEST_SKIP() << "needs hypertables";
+  execute(
+      "CREATE TABLE divided (at timestamptz NOT NULL, well integer NOT NULL); "
+      "SELECT create_hypertable('divided', 'at', chunk_time_interval => interval '1 day'); "
+      "SELECT add_dimension('divided', 'well', number_partitions => 2); "
+      "INSERT INTO divided SELECT date_trunc('day', now(), 'UTC') - interval '9 days', n FROM "
+      "generate_series(1, 20) AS n; INSERT INTO wellhead_lifecycle (table_name, time_column, chunk_interval, "
+      "keep, guarded) VALUES ('divided', 'at', '1 day', '2 days', false)");
+  ASSERT_EQ(value("SELECT count(*) FROM wellhead_chunks('divided')"), "2");
+  ASSERT_TRUE(maintenance_->prepare());
+  for (const bool force : {false, true}) {
+    const MaintenanceReport report = drop(force);
+    ASSERT_FALSE(report.chunks.empty());
+    EXPECT_EQ(report.chunks.front().table, "divided");
+    EXPECT_TRUE(report.chunks.front().reason.starts_with("the hypertable is divided by more than time"))
+        << report.chunks.front().reason;
+    EXPECT_EQ(value("SELECT count(*) FROM divided"), "20");
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Editions, RetentionTest,
                          testing::Values(TestedServer::as_it_is, TestedServer::plain), name_of);
 

@@ -54,6 +54,21 @@ BEGIN
 END
 $$;
 
+-- Whether a hypertable is divided by a device or the like as well. What drops its chunks, drop_chunks(), knows times only, and
+-- takes all that have the same; to drop the table of a chunk by its name is another thing where it is compressed.
+CREATE FUNCTION wellhead_is_divided(of_table text) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+DECLARE
+  divided boolean := false;
+BEGIN
+  IF EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb') THEN
+    EXECUTE 'SELECT EXISTS (SELECT FROM timescaledb_information.hypertables
+                            WHERE hypertable_schema = current_schema() AND hypertable_name = $1 AND num_dimensions > 1)'
+      INTO divided USING of_table;
+  END IF;
+  RETURN divided;
+END
+$$;
+
 -- Whether this chunk may go, as far as the calling statement sees.
 CREATE FUNCTION wellhead_may_drop(of_table text, of_chunk text, chunk_until timestamptz, at timestamptz,
                                   OUT allowed boolean, OUT reason text)
@@ -66,10 +81,14 @@ DECLARE
   arrival_unknown boolean;
 BEGIN
   SELECT * INTO STRICT facts FROM wellhead_lifecycle l WHERE l.table_name = of_table;
+  allowed := false;
+  IF wellhead_is_divided(of_table) THEN
+    reason := 'the hypertable is divided by more than time, and its chunks cannot be dropped one by one: drop them by hand';
+    RETURN;
+  END IF;
   -- A refresh finds nothing of what was dropped within its window, and makes nothing of what it held.
   SELECT c.* INTO computed FROM wellhead_computed_since(of_table, at) AS c;
   IF computed.since < chunk_until THEN
-    allowed := false;
     reason := format('%s is still computed of what came since %s and would lose what it holds of this: keep the data longer, or '
                      'let it look back less far (refresh_from in wellhead_aggregate, and start_offset where the server has a '
                      'policy for it)', computed.aggregate, computed.since);
@@ -121,8 +140,8 @@ LANGUAGE sql STABLE AS $$
   ORDER BY l.table_name, c.range_until;
 $$;
 
--- Drops what may go of one table, the oldest first, up to the first chunk that may not; with `force` that as well. Returns
--- what was dropped, and what was not and why.
+-- Drops what may go of one table, the oldest first, up to the first chunk that may not; with `force` that as well, where it
+-- can be dropped by itself. Returns what was dropped, and what was not and why.
 CREATE OR REPLACE FUNCTION wellhead_drop_expired(of_table text, force boolean DEFAULT false, at timestamptz DEFAULT now())
 RETURNS TABLE (chunk text, range_from timestamptz, range_until timestamptz, dropped boolean, reason text)
 LANGUAGE plpgsql AS $$
@@ -130,12 +149,14 @@ DECLARE
   expired record;
   kept boolean := false;
   going text[] := '{}';
+  gone bigint;
 BEGIN
   IF current_setting('transaction_isolation') <> 'read committed' THEN
     RAISE EXCEPTION 'chunks are dropped at the isolation level READ COMMITTED only'
       USING HINT = 'Rows that others commit meanwhile are not to be seen in this transaction, and would be lost with their chunk.';
   END IF;
   PERFORM wellhead_maintenance_lock();
+  force := force AND NOT wellhead_is_divided(of_table);
   FOR expired IN SELECT * FROM wellhead_expired(of_table, at) LOOP
     chunk := expired.chunk;
     range_from := expired.range_from;
@@ -165,8 +186,11 @@ BEGIN
     IF EXISTS (SELECT FROM pg_class c WHERE c.oid = expired.chunk::regclass AND c.relispartition) THEN
       EXECUTE format('DROP TABLE %s', expired.chunk);
     ELSE
-      EXECUTE 'SELECT drop_chunks($1::regclass, older_than => $2, newer_than => $3)'
-        USING format('%I', of_table), expired.range_until, expired.range_from;
+      EXECUTE 'SELECT count(*) FROM drop_chunks($1::regclass, older_than => $2, newer_than => $3)'
+        INTO gone USING format('%I', of_table), expired.range_until, expired.range_from;
+      IF gone <> 1 THEN
+        RAISE EXCEPTION '% chunks have the time of %, which was to go alone', gone, expired.chunk USING HINT = 'Nothing was dropped.';
+      END IF;
     END IF;
   END LOOP;
 END

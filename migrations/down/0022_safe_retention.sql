@@ -92,4 +92,5 @@ END
 $$;
 
 DROP FUNCTION wellhead_may_drop(text, text, timestamptz, timestamptz);
+DROP FUNCTION wellhead_is_divided(text);
 DROP FUNCTION wellhead_computed_since(text, timestamptz);
