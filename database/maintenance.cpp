@@ -9,7 +9,7 @@ namespace wellhead {
 namespace {
 
 // Dropping and attaching want a moment alone with the table. Behind a query that runs for long they would
-// wait, and everybody else behind them: so they give up soon, and are tried again at the next turn.
+// wait, and everybody else behind them: so they give up soon, and are tried again later.
 constexpr const char* lock_timeout = "3s";
 constexpr std::string_view lock_not_available = "55P03";
 constexpr std::string_view deadlock_detected = "40P01";
@@ -96,7 +96,7 @@ std::expected<std::optional<DatabaseRows>, std::string> Maintenance::step(const 
     return std::unexpected(
         fmt::format("{} failed and was rolled back: {}. It is tried again.", what, describe(error)));
   report.postponed.push_back(
-      fmt::format("{} is put off to the next turn: somebody else holds a lock it needs.", what));
+      fmt::format("{} is put off: somebody else holds a lock it needs. It is tried again.", what));
   return std::nullopt;
 }
 
