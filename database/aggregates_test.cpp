@@ -144,6 +144,7 @@ TEST_P(AggregatesTest, WhatWasDroppedAtTheSourceKeepsWhatWasComputedOfIt) {
   refresh_all();
   const std::string rows = value("SELECT count(*) FROM telemetry_1min");
   execute(
+      "UPDATE wellhead_aggregate SET refresh_from = least(refresh_from, interval '3 days'); "
       "UPDATE wellhead_lifecycle SET keep = interval '1 day', guarded = false WHERE table_name = "
       "'telemetry'");
   ASSERT_TRUE(maintenance_->make_partitions(report_));
@@ -155,6 +156,32 @@ TEST_P(AggregatesTest, WhatWasDroppedAtTheSourceKeepsWhatWasComputedOfIt) {
       "days')");
   refresh_all();
   EXPECT_EQ(value("SELECT count(*) FROM telemetry_1min"), rows);
+}
+
+TEST_P(AggregatesTest, WhatCouldNotBeComputedIsNotDropped) {
+  insert_readings_of_some_days();
+  execute(
+      "UPDATE wellhead_aggregate SET refresh_from = least(refresh_from, interval '3 days'); "
+      "UPDATE wellhead_lifecycle SET keep = interval '1 day', guarded = false WHERE table_name IN "
+      "('telemetry', 'esp_telemetry'); INSERT INTO esp_telemetry (id, well_id, timestamp) VALUES (1, "
+      "'well-1', "
+      "now() - interval '9 days')");
+  ASSERT_TRUE(maintenance_->make_partitions(report_));
+  const auto other = connect();
+  ASSERT_TRUE(other->run("BEGIN; LOCK TABLE telemetry_1hour IN SHARE MODE"));
+  const MaintenanceReport report = maintenance_->run_all(false);
+  EXPECT_TRUE(report.failures.empty()) << testing::PrintToString(report.failures);
+  EXPECT_EQ(report.postponed.size(), 2U) << testing::PrintToString(report.postponed);
+  EXPECT_NE(print(report).find("Dropping old data of telemetry is put off to the next turn: an aggregate is "
+                               "yet to be computed of them"),
+            std::string::npos)
+      << print(report);
+  EXPECT_NE(value("SELECT count(*) FROM telemetry"), "0");
+  EXPECT_EQ(value("SELECT count(*) FROM esp_telemetry"), "0") << "it waits for nobody";
+  ASSERT_TRUE(other->run("ROLLBACK"));
+  EXPECT_TRUE(maintenance_->run_all(true).postponed.empty());
+  EXPECT_EQ(value("SELECT count(*) FROM telemetry"), "0");
+  EXPECT_NE(value("SELECT count(*) FROM telemetry_1hour"), "0");
 }
 
 TEST_P(AggregatesTest, ATurnHasAnEndWhileDataKeepComing) {

@@ -36,6 +36,18 @@ class CommunityTest : public LifecycleTest {
         "generate_series(0, 5000) AS n",
         days_ago));
   }
+  void mark_telemetry() {
+    execute(
+        "INSERT INTO wellhead_archive_marker (table_name, covered_until, as_of, kind) VALUES ('telemetry', "
+        "now(), now(), 'backup')");
+  }
+  void let_policies_look_back_three_days() {
+    execute(
+        "SELECT alter_job(job_id, config => jsonb_set(config, '{start_offset}', '\"3 days\"')) FROM "
+        "timescaledb_information.jobs WHERE proc_name = 'policy_refresh_continuous_aggregate' AND (config "
+        "->> "
+        "'start_offset')::interval > interval '3 days'");
+  }
   void compress(const std::string& table) {
     execute("SELECT compress_chunk(c) FROM show_chunks('" + table + "') AS c");
   }
@@ -168,8 +180,31 @@ TEST_P(CommunityTest, TheServersJobsRunAsTheyAreSet) {
   EXPECT_NE(value("SELECT count(*) FROM telemetry_daily"), "0");
 }
 
+TEST_P(CommunityTest, WhatAPolicyStillComputesIsNotDropped) {
+  execute(
+      "UPDATE wellhead_lifecycle SET keep = interval '2 days' WHERE table_name = 'telemetry'; "
+      "UPDATE wellhead_aggregate SET refresh_from = least(refresh_from, interval '3 days')");
+  insert_readings(9);
+  mark_telemetry();
+  MaintenanceReport report;
+  ASSERT_TRUE(maintenance_->drop_expired(false, report));
+  ASSERT_EQ(report.refused(), 2U);
+  EXPECT_TRUE(
+      report.chunks.front().reason.starts_with("telemetry_daily is still computed of what came since "))
+      << report.chunks.front().reason;
+  EXPECT_EQ(value("SELECT count(*) FROM telemetry"), "5001");
+  let_policies_look_back_three_days();
+  MaintenanceReport after;
+  ASSERT_TRUE(maintenance_->drop_expired(false, after));
+  EXPECT_EQ(after.refused(), 0U);
+  EXPECT_EQ(value("SELECT count(*) FROM telemetry"), "0");
+}
+
 TEST_P(CommunityTest, CompressedChunksGoBehindAMarkerAndNotBefore) {
-  execute("UPDATE wellhead_lifecycle SET keep = interval '2 days' WHERE table_name = 'telemetry'");
+  execute(
+      "UPDATE wellhead_lifecycle SET keep = interval '2 days' WHERE table_name = 'telemetry'; "
+      "UPDATE wellhead_aggregate SET refresh_from = least(refresh_from, interval '3 days')");
+  let_policies_look_back_three_days();
   insert_readings(9);
   refresh_and_compare();
   compress("telemetry");
@@ -177,9 +212,7 @@ TEST_P(CommunityTest, CompressedChunksGoBehindAMarkerAndNotBefore) {
   ASSERT_TRUE(maintenance_->drop_expired(false, report));
   EXPECT_EQ(report.refused(), 2U);
   EXPECT_EQ(value("SELECT count(*) FROM telemetry"), "5001");
-  execute(
-      "INSERT INTO wellhead_archive_marker (table_name, covered_until, as_of, kind) VALUES ('telemetry', "
-      "now(), now(), 'backup')");
+  mark_telemetry();
   MaintenanceReport after;
   const auto dropped = maintenance_->drop_expired(false, after);
   ASSERT_TRUE(dropped) << dropped.error();

@@ -9,7 +9,7 @@ namespace wellhead {
 namespace {
 
 // Dropping and attaching want a moment alone with the table. Behind a query that runs for long they would
-// wait, and everybody else behind them: so they give up soon, and are tried again at the next turn.
+// wait, and everybody else behind them: so they give up soon, and are tried again later.
 constexpr const char* lock_timeout = "3s";
 constexpr std::string_view lock_not_available = "55P03";
 constexpr std::string_view deadlock_detected = "40P01";
@@ -80,10 +80,12 @@ std::expected<void, std::string> Maintenance::prepare() {
   return {};
 }
 
-std::expected<DatabaseRows, std::string> Maintenance::step(const std::string& statement,
-                                                           std::string_view what, MaintenanceReport& report) {
+std::expected<std::optional<DatabaseRows>, std::string> Maintenance::step(const std::string& statement,
+                                                                          std::string_view what,
+                                                                          MaintenanceReport& report) {
   auto rows = database_.query(
-      fmt::format("BEGIN; SET LOCAL lock_timeout = '{}'; {}; COMMIT", lock_timeout, statement));
+      fmt::format("BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '{}'; {}; COMMIT",
+                  lock_timeout, statement));
   if (rows) return std::move(*rows);
   const DatabaseError& error = rows.error();
   if (database_.in_transaction()) {
@@ -94,21 +96,22 @@ std::expected<DatabaseRows, std::string> Maintenance::step(const std::string& st
     return std::unexpected(
         fmt::format("{} failed and was rolled back: {}. It is tried again.", what, describe(error)));
   report.postponed.push_back(
-      fmt::format("{} is put off to the next turn: somebody else holds a lock it needs.", what));
-  return DatabaseRows{};
+      fmt::format("{} is put off: somebody else holds a lock it needs. It is tried again.", what));
+  return std::nullopt;
 }
 
 Maintenance::Outcome Maintenance::refresh(const AggregateFacts& aggregate, bool late,
                                           MaintenanceReport& report) {
   if (!server_.has_continuous_aggregates()) return refresh_table(aggregate, late, report);
   // Its window is the server's own policy's; what lies before it that policy never looks at again.
-  return late ? refresh_view(aggregate, report) : Outcome();
+  return late ? refresh_view(aggregate, report) : StepResult::done;
 }
 
 Maintenance::Outcome Maintenance::refresh_table(const AggregateFacts& aggregate, bool late,
                                                 MaintenanceReport& report) {
   RefreshReport done;
   done.view = aggregate.view;
+  StepResult result = StepResult::done;
   // From the newest slice that is due to the oldest, each once: what is written to one meanwhile is left to
   // the next turn. Otherwise a turn would have no end, and no rest after it, while late data stream in.
   std::string computed_from = "'infinity'";
@@ -118,13 +121,15 @@ Maintenance::Outcome Maintenance::refresh_table(const AggregateFacts& aggregate,
                     sql_literal(aggregate.view), late, computed_from),
         "Computing " + aggregate.view, report);
     if (!rows) return std::unexpected(rows.error());
-    if (rows->empty()) break;
+    if (!*rows) result = StepResult::postponed;
+    if (!*rows || (*rows)->empty()) break;
+    const DatabaseRow& slice = (*rows)->front();
     ++done.slices;
-    done.rows += number(rows->front()[0]);
-    computed_from = sql_literal(rows->front()[1].value_or(""));
+    done.rows += number(slice[0]);
+    computed_from = sql_literal(slice[1].value_or(""));
   }
   if (done.slices != 0) report.refreshes.push_back(std::move(done));
-  return {};
+  return result;
 }
 
 // The server computes only what was written to since, so that this costs nothing where nothing came late.
@@ -136,7 +141,7 @@ Maintenance::Outcome Maintenance::refresh_view(const AggregateFacts& aggregate, 
                   "JOIN wellhead_lifecycle l ON l.table_name = a.source WHERE a.view_name = {}",
                   sql_literal(aggregate.view)));
   if (!window) return std::unexpected(describe(window.error()));
-  if (window->empty()) return {};
+  if (window->empty()) return StepResult::done;
   const auto ran =
       database_.run(fmt::format("CALL refresh_continuous_aggregate({}, {}, {})", sql_literal(aggregate.view),
                                 window->front()[0].value_or("NULL"), window->front()[1].value_or("NULL")));
@@ -146,13 +151,13 @@ Maintenance::Outcome Maintenance::refresh_view(const AggregateFacts& aggregate, 
         fmt::format("Computing {} for late data is put off to the next turn: it is being computed by "
                     "somebody else.",
                     aggregate.view));
-    return {};
+    return StepResult::postponed;
   }
   if (!ran)
     return std::unexpected(fmt::format("Computing {} for late data failed: {}. It is tried again.",
                                        aggregate.view, describe(ran.error())));
   report.refreshes.push_back({aggregate.view, 1, 0});
-  return {};
+  return StepResult::done;
 }
 
 Maintenance::Outcome Maintenance::make_partitions_of(const std::string& table, MaintenanceReport& report) {
@@ -164,36 +169,55 @@ Maintenance::Outcome Maintenance::make_partitions_of(const std::string& table, M
           : step(fmt::format("SELECT part, rows_moved FROM wellhead_make_partitions({})", sql_literal(table)),
                  "Making partitions of " + table, report);
   if (!rows) return std::unexpected(rows.error());
-  for (const DatabaseRow& row : *rows)
+  if (!*rows) return StepResult::postponed;
+  for (const DatabaseRow& row : **rows)
     report.partitions.push_back({table, row[0].value_or(""), number(row[1]), chunks});
-  return {};
+  return StepResult::done;
 }
 
 Maintenance::Outcome Maintenance::make_partitions(MaintenanceReport& report) {
-  Outcome all;
+  Outcome all = StepResult::done;
   for (const std::string& table : tables_) {
     // Nobody but this one writes to aggregates, and the server's own are none of the node's.
     const bool computed = std::ranges::find(aggregates_, table, &AggregateFacts::view) != aggregates_.end();
     if (server_.edition != Edition::plain && computed) continue;
     Outcome made = make_partitions_of(table, report);
-    if (!made && all) all = std::move(made);
+    if (all && (!made || *made == StepResult::postponed)) all = std::move(made);
     if (!database_.connected()) break;
   }
   return all;
 }
 
-Maintenance::Outcome Maintenance::drop_expired(bool force, MaintenanceReport& report) {
+Maintenance::Outcome Maintenance::drop_expired_of(const std::string& table, bool force,
+                                                  MaintenanceReport& report) {
+  const auto rows = step(
+      fmt::format("SELECT chunk, range_until, dropped, reason FROM wellhead_drop_expired({}, force => {})",
+                  sql_literal(table), force),
+      "Dropping old data of " + table, report);
+  if (!rows) return std::unexpected(rows.error());
+  if (!*rows) return StepResult::postponed;
+  for (const DatabaseRow& row : **rows)
+    report.chunks.push_back(
+        {table, row[0].value_or(""), row[1].value_or(""), row[2] == "t", row[3].value_or("")});
+  return StepResult::done;
+}
+
+Maintenance::Outcome Maintenance::drop_expired(bool force, MaintenanceReport& report,
+                                               const std::set<std::string>& uncomputed) {
+  StepResult all = StepResult::done;
   for (const std::string& table : tables_) {
-    const auto rows = step(
-        fmt::format("SELECT chunk, range_until, dropped, reason FROM wellhead_drop_expired({}, force => {})",
-                    sql_literal(table), force),
-        "Dropping old data of " + table, report);
-    if (!rows) return std::unexpected(rows.error());
-    for (const DatabaseRow& row : *rows)
-      report.chunks.push_back(
-          {table, row[0].value_or(""), row[1].value_or(""), row[2] == "t", row[3].value_or("")});
+    if (uncomputed.contains(table)) {
+      report.postponed.push_back(fmt::format(
+          "Dropping old data of {} is put off to the next turn: an aggregate is yet to be computed of them.",
+          table));
+      all = StepResult::postponed;
+      continue;
+    }
+    const Outcome dropped = drop_expired_of(table, force, report);
+    if (!dropped) return dropped;
+    if (*dropped == StepResult::postponed) all = StepResult::postponed;
   }
-  return {};
+  return all;
 }
 
 // Aggregates first: what is dropped then cannot be computed any more. Without chunks made ahead, writers make
@@ -202,15 +226,20 @@ MaintenanceReport Maintenance::run_all(bool force) {
   MaintenanceReport report;
   const auto account = [&report](Outcome outcome) {
     if (!outcome) report.failures.push_back(std::move(outcome.error()));
-    return outcome.has_value();
+    return outcome;
   };
-  bool computed = true;
+  bool failed = false;
+  std::set<std::string> uncomputed;
   account(make_partitions(report));
-  for (const AggregateFacts& aggregate : aggregates_)
-    if (database_.connected()) computed = account(refresh(aggregate, true, report)) && computed;
+  for (const AggregateFacts& aggregate : aggregates_) {
+    if (!database_.connected()) break;
+    const Outcome computed = account(refresh(aggregate, true, report));
+    failed = failed || !computed;
+    if (computed == StepResult::postponed) uncomputed.insert(aggregate.source);
+  }
   if (!database_.connected()) return report;
-  if (computed)
-    account(drop_expired(force, report));
+  if (!failed)
+    account(drop_expired(force, report, uncomputed));
   else
     report.postponed.emplace_back(
         "Dropping old data is put off: an aggregate failed, and could not be computed of them any more.");

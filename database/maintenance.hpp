@@ -12,6 +12,8 @@
 #include <chrono>
 #include <cstdint>
 #include <expected>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -49,6 +51,9 @@ struct PartitionReport {
   bool chunk = false;            // of TimescaleDB's, and made ahead: no row waited for it
 };
 
+// What became of a step. Postponed is not done: it could not get its locks and is to be tried again.
+enum class StepResult : std::uint8_t { done, postponed };
+
 struct MaintenanceReport {
   std::vector<RefreshReport> refreshes;
   std::vector<PartitionReport> partitions;
@@ -56,7 +61,7 @@ struct MaintenanceReport {
   std::vector<std::string> postponed;  // sentences: what could not get its locks, and is tried again
   std::vector<std::string> failures;   // sentences: what failed, of run_all()
 
-  // Chunks that stay although their time is up, since nothing says that they are safe elsewhere.
+  // Chunks that stay although their time is up, since it is not safe to drop them.
   [[nodiscard]] std::uint64_t refused() const noexcept;
 };
 
@@ -72,25 +77,29 @@ class Maintenance {
   [[nodiscard]] const std::vector<AggregateFacts>& aggregates() const noexcept { return aggregates_; }
 
   // Each appends to the report. The errors are sentences; what was done before stays done.
-  using Outcome = std::expected<void, std::string>;
+  using Outcome = std::expected<StepResult, std::string>;
   // Whether buckets in the aggregate's window or, with `late`, also those before it are computed.
   [[nodiscard]] Outcome refresh(const AggregateFacts& aggregate, bool late, MaintenanceReport& report);
   // Ahead of time: partitions, or chunks where TimescaleDB would leave making them to the writers. A table of
   // which it fails does not keep it from the others; the error is of the first.
   [[nodiscard]] Outcome make_partitions(MaintenanceReport& report);
-  // With `force`, also what no marker covers; that is logged in wellhead_retention_log.
-  [[nodiscard]] Outcome drop_expired(bool force, MaintenanceReport& report);
+  // With `force`, also what no marker covers; that is logged in wellhead_retention_log. Of the `uncomputed`,
+  // which are sources of aggregates that are yet to be computed, nothing is dropped, and the result is that
+  // it was postponed: what is dropped cannot be computed any more.
+  [[nodiscard]] Outcome drop_expired(bool force, MaintenanceReport& report,
+                                     const std::set<std::string>& uncomputed = {});
   // All of it, once. What fails is in the report, and keeps nothing else from being done but dropping where
-  // an aggregate failed, since what is dropped cannot be computed any more.
+  // an aggregate failed; where one was postponed, that of its source.
   [[nodiscard]] MaintenanceReport run_all(bool force);
 
  private:
   [[nodiscard]] Outcome refresh_table(const AggregateFacts& aggregate, bool late, MaintenanceReport& report);
   [[nodiscard]] Outcome refresh_view(const AggregateFacts& aggregate, MaintenanceReport& report);
-  // Rows of one step; none and a sentence in the report where its locks were not to be had.
-  [[nodiscard]] std::expected<DatabaseRows, std::string> step(const std::string& statement,
-                                                              std::string_view what,
-                                                              MaintenanceReport& report);
+  // Rows of one step; nothing, and a sentence in the report, where its locks were not to be had.
+  [[nodiscard]] std::expected<std::optional<DatabaseRows>, std::string> step(const std::string& statement,
+                                                                             std::string_view what,
+                                                                             MaintenanceReport& report);
+  [[nodiscard]] Outcome drop_expired_of(const std::string& table, bool force, MaintenanceReport& report);
   [[nodiscard]] Outcome make_partitions_of(const std::string& table, MaintenanceReport& report);
 
   Database& database_;

@@ -64,6 +64,66 @@ TEST_P(PartitionsTest, ATableThatHoldsRowsIsPartitionedWithoutCopyingThem) {
   EXPECT_EQ(value("SELECT count(*) FROM wellhead_make_partitions('mine', '2026-03-03 12:00:00+00')"), "3");
 }
 
+TEST_P(PartitionsTest, ASchemaWhoseNameNeedsQuotesIsOneLikeOthers) {
+  const auto chunks = connection_->query(
+      "CREATE SCHEMA \"Well Head\"; SET search_path = \"Well Head\", public; "
+      "CREATE TABLE mine (at timestamptz NOT NULL) PARTITION BY RANGE (at); "
+      "CREATE TABLE mine_march PARTITION OF mine FOR VALUES FROM ('2026-03-01 00:00:00+00') TO ('2026-04-01 "
+      "00:00:00+00'); SELECT chunk FROM wellhead_chunks('mine')");
+  ASSERT_TRUE(chunks) << chunks.error().message;
+  ASSERT_EQ(chunks->size(), 1U);
+  EXPECT_EQ(chunks->front()[0], "\"Well Head\".mine_march");
+}
+
+// Longer chunks begin in the middle of which there are shorter ones: what these leave is filled.
+TEST_P(PartitionsTest, LongerChunksAreMadeAroundTheShorterOnesThatAreThere) {
+  const auto insert = [&](const std::string& days) {
+    execute(
+        "INSERT INTO telemetry (timestamp, device_id) SELECT '2026-03-02 18:00:00+00'::timestamptz + n * " +
+        ("interval '1 day', 'well-1' FROM unnest(ARRAY[" + days + "]) AS n"));
+  };
+  insert("2, 4");
+  make();
+  execute("UPDATE wellhead_lifecycle SET chunk_interval = '7 days' WHERE table_name = 'telemetry'");
+  insert("0, 1, 2, 3, 4, 5, 6, 7");
+  EXPECT_EQ(in_default(), "6");
+  make();
+  EXPECT_EQ(in_default(), "0");
+  EXPECT_EQ(value("SELECT count(*) FROM telemetry"), "10");
+  EXPECT_EQ(value("SELECT string_agg(format('%s %s', chunk, range_until - range_from), ', ' ORDER BY "
+                  "range_from) FROM wellhead_chunks('telemetry') WHERE range_from < '2026-04-01'"),
+            "public.telemetry_20260302 2 days, public.telemetry_20260304 1 day, public.telemetry_20260305 1 "
+            "day, public.telemetry_20260306 1 day, public.telemetry_20260307 2 days, "
+            "public.telemetry_20260309 7 days");
+  EXPECT_TRUE(make().partitions.empty());
+}
+
+TEST_P(PartitionsTest, WhatIsLeftWithinADayHasANameOfItsOwn) {
+  execute("UPDATE wellhead_lifecycle SET chunk_interval = '6 hours' WHERE table_name = 'telemetry'");
+  execute("INSERT INTO telemetry (timestamp, device_id) VALUES ('2026-03-02 07:00:00+00', 'well-1')");
+  make();
+  execute("UPDATE wellhead_lifecycle SET chunk_interval = '1 day' WHERE table_name = 'telemetry'");
+  execute(
+      "INSERT INTO telemetry (timestamp, device_id) SELECT '2026-03-02 01:00:00+00'::timestamptz + n * "
+      "interval '6 hours', 'well-1' FROM generate_series(0, 3) AS n");
+  make();
+  EXPECT_EQ(in_default(), "0");
+  EXPECT_EQ(value("SELECT string_agg(chunk, ' ' ORDER BY range_from) FROM wellhead_chunks('telemetry') WHERE "
+                  "range_from < '2026-04-01'"),
+            "public.telemetry_20260302 public.telemetry_20260302_0600 public.telemetry_20260302_1200");
+}
+
+TEST_P(PartitionsTest, TheDayTheClocksAreChangedIsADayLikeOthers) {
+  const auto made = connection_->query(
+      "SET timezone = 'Europe/Berlin'; INSERT INTO telemetry (timestamp, device_id) VALUES ('2026-03-29 "
+      "23:30:00+00', 'well-1'); SELECT count(*), min(range_until - range_from), max(range_until - "
+      "range_from) "
+      "FROM wellhead_make_partitions('telemetry', '2026-03-27 12:00:00+00')");
+  ASSERT_TRUE(made) << made.error().message;
+  EXPECT_EQ(made->front(), (DatabaseRow{"4", "1 day", "1 day"}));
+  EXPECT_EQ(in_default(), "0");
+}
+
 INSTANTIATE_TEST_SUITE_P(Editions, PartitionsTest, testing::Values(TestedServer::plain), name_of);
 
 }  // namespace

@@ -19,8 +19,10 @@ class Schedule {
     entry->second = now + every;
     return true;
   }
-  // The task is due again: it failed.
+  // The task is due again: it failed, or was not done.
   void again(const std::string& task) { next_.erase(task); }
+  // The task is not due before then.
+  void put_off(const std::string& task, Time until) { next_.insert_or_assign(task, until); }
   // Everything is due again: after a new connection nobody knows what was missed.
   void reset() { next_.clear(); }
 

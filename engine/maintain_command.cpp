@@ -46,8 +46,8 @@ int run_once(PostgresOptions options, const MaintainArguments& arguments) {
     return fail("Not all that was due could be done; the rest was: " + report.failures.front());
   if (report.refused() == 0) return exit_ok;
   return fail(
-      "Data whose time is up were kept, since nothing says that they are safe elsewhere. Let the archive or "
-      "backup job run and write wellhead_archive_marker, or say --force.");
+      "Data whose time is up were kept, since it is not safe to drop them; the reasons are above. Mostly the "
+      "archive or backup job has to run and write wellhead_archive_marker. --force drops them all the same.");
 }
 
 int run_on_schedule(PostgresOptions options) {

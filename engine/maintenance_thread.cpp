@@ -19,6 +19,9 @@ constexpr seconds after_failure{15};
 constexpr int rest_factor = 9;
 constexpr seconds partitions_every{600};
 constexpr seconds retention_every{3'600};
+// Who waits for a table of its own keeps everybody waiting behind it. So where it was not to be had, as
+// behind a dump, it is not asked for at every turn.
+constexpr seconds after_lock{300};
 constexpr seconds report_every{60};
 constexpr seconds report_section_timeout{30};
 // One slice of an aggregate over a busy table; it is a bound for what hangs, not a goal.
@@ -89,39 +92,56 @@ std::expected<void, std::string> MaintenanceThread::turn() {
   return done;
 }
 
-// What fails is due at the next turn, and keeps nothing else from being done.
-bool MaintenanceThread::succeeded(const Maintenance::Outcome& outcome,
-                                  std::initializer_list<std::string> tasks) {
-  if (outcome) return true;
+// What fails or is put off is due at the next turn, and keeps nothing else from being done.
+std::optional<StepResult> MaintenanceThread::result_of(const Maintenance::Outcome& outcome,
+                                                       std::initializer_list<std::string> tasks) {
+  if (outcome == StepResult::done) return StepResult::done;
   for (const std::string& task : tasks) schedule_.again(task);
+  if (outcome) return *outcome;
   problems_ += (problems_.empty() ? "" : " ") + outcome.error();
-  return false;
+  return std::nullopt;
 }
 
-bool MaintenanceThread::refresh_due(steady_clock::time_point now, MaintenanceReport& report) {
-  bool computed = true;
+bool MaintenanceThread::refresh_due(Time now, bool late, MaintenanceReport& report,
+                                    std::set<std::string>& uncomputed) {
+  bool failed = false;
   for (const AggregateFacts& aggregate : maintenance_.aggregates()) {
     if (!database_.connected()) return false;
     const std::string late_task = aggregate.view + " late";
-    const bool late = schedule_.due(late_task, aggregate.late_every, now);
-    if (!schedule_.due(aggregate.view, aggregate.every, now) && !late) continue;
-    const Maintenance::Outcome done = maintenance_.refresh(aggregate, late, report);
-    computed =
-        (late ? succeeded(done, {aggregate.view, late_task}) : succeeded(done, {aggregate.view})) && computed;
+    const bool late_too = schedule_.due(late_task, aggregate.late_every, now) || late;
+    if (!schedule_.due(aggregate.view, aggregate.every, now) && !late_too) continue;
+    const Maintenance::Outcome done = maintenance_.refresh(aggregate, late_too, report);
+    const auto result =
+        late_too ? result_of(done, {aggregate.view, late_task}) : result_of(done, {aggregate.view});
+    failed = failed || !result;
+    if (result == StepResult::postponed) uncomputed.insert(aggregate.source);
   }
-  return computed;
+  return !failed;
+}
+
+void MaintenanceThread::drop_expired(Time now, const std::set<std::string>& uncomputed,
+                                     MaintenanceReport& report) {
+  const auto result = result_of(maintenance_.drop_expired(false, report, uncomputed), {retention_task});
+  if (result == StepResult::postponed && uncomputed.empty())
+    schedule_.put_off(retention_task, now + after_lock);
+  if (result) account_refused(report, result == StepResult::done);
 }
 
 std::expected<void, std::string> MaintenanceThread::run_due(MaintenanceReport& report) {
   const auto now = steady_clock::now();
   problems_.clear();
-  if (schedule_.due(partitions_task, partitions_every, now))
-    succeeded(maintenance_.make_partitions(report), {partitions_task});
-  // What is dropped cannot be computed any more.
-  const bool computed = refresh_due(now, report);
-  bool looked = computed && database_.connected() && schedule_.due(retention_task, retention_every, now);
-  if (looked) looked = succeeded(maintenance_.drop_expired(false, report), {retention_task});
-  account(report, looked);
+  if (schedule_.due(partitions_task, partitions_every, now) &&
+      result_of(maintenance_.make_partitions(report), {partitions_task}) == StepResult::postponed)
+    schedule_.put_off(partitions_task, now + after_lock);
+  // What is dropped cannot be computed any more: so all is computed before, however late it came.
+  const bool retention = schedule_.due(retention_task, retention_every, now);
+  std::set<std::string> uncomputed;
+  const bool computed = refresh_due(now, retention, report, uncomputed);
+  if (retention && computed && database_.connected())
+    drop_expired(now, uncomputed, report);
+  else if (retention)
+    schedule_.again(retention_task);
+  account(report);
   if (database_.connected() && watch_ && schedule_.due(report_task, report_every, now)) read_report();
   if (!problems_.empty()) return std::unexpected(problems_);
   return {};
@@ -144,7 +164,7 @@ void MaintenanceThread::read_report() {
                  {{"problem", report_problem_}});
 }
 
-void MaintenanceThread::account(const MaintenanceReport& report, bool retention_looked) {
+void MaintenanceThread::account(const MaintenanceReport& report) {
   for (const RefreshReport& refresh : report.refreshes) {
     stats_.transactions.add(refresh.slices);
     stats_.rows.add(refresh.rows);
@@ -158,20 +178,22 @@ void MaintenanceThread::account(const MaintenanceReport& report, bool retention_
         "Dropped a chunk whose time is up",
         {{"table", chunk.table}, {"chunk", chunk.chunk}, {"before", chunk.until}, {"reason", chunk.reason}});
   }
-  if (!retention_looked) return;
-  const std::uint64_t before = stats_.chunks_refused.exchange(report.refused(), std::memory_order_relaxed);
-  if (report.refused() == 0 || report.refused() == before) return;
-  const ChunkReport* first = nullptr;
-  for (const ChunkReport& chunk : report.chunks)
-    if (!chunk.dropped && first == nullptr) first = &chunk;
+}
+
+void MaintenanceThread::account_refused(const MaintenanceReport& report, bool of_all) {
+  const std::uint64_t before = stats_.chunks_refused.load(std::memory_order_relaxed);
+  // What was refused of a table that was put off is not known to be gone.
+  const std::uint64_t refused = of_all ? report.refused() : std::max(before, report.refused());
+  stats_.chunks_refused.store(refused, std::memory_order_relaxed);
+  const auto first =
+      std::ranges::find_if(report.chunks, [](const ChunkReport& chunk) { return !chunk.dropped; });
+  if (refused == before || first == report.chunks.end()) return;
   log::error(
-      "Data whose time is up are kept, since nothing says that they are safe elsewhere: the disk fills. Let "
-      "the archive or backup job run and write wellhead_archive_marker, or drop them with `wellhead maintain "
-      "--once --force`.",
-      {{"chunks", report.refused()},
-       {"table", first->table},
-       {"chunk", first->chunk},
-       {"reason", first->reason}});
+      "Data whose time is up are kept, since it is not safe to drop them: the disk fills. The reason says "
+      "what "
+      "is missing: mostly that the archive or backup job has to run and write wellhead_archive_marker. "
+      "`wellhead maintain --once --force` drops them all the same.",
+      {{"chunks", refused}, {"table", first->table}, {"chunk", first->chunk}, {"reason", first->reason}});
 }
 
 // Once, not at every turn: the sentence is the same until somebody acts.

@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <expected>
 #include <initializer_list>
+#include <optional>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -52,10 +54,18 @@ class MaintenanceThread {
   // anew.
   [[nodiscard]] std::expected<void, std::string> turn();
   [[nodiscard]] std::expected<void, std::string> run_due(MaintenanceReport& report);
-  // Whether every aggregate that was due is computed.
-  [[nodiscard]] bool refresh_due(std::chrono::steady_clock::time_point now, MaintenanceReport& report);
-  bool succeeded(const Maintenance::Outcome& outcome, std::initializer_list<std::string> tasks);
-  void account(const MaintenanceReport& report, bool retention_looked);
+  using Time = std::chrono::steady_clock::time_point;
+  // Computes what is due, of all times where `late`. Whether nothing failed; what was put off has its source
+  // in `uncomputed`.
+  [[nodiscard]] bool refresh_due(Time now, bool late, MaintenanceReport& report,
+                                 std::set<std::string>& uncomputed);
+  void drop_expired(Time now, const std::set<std::string>& uncomputed, MaintenanceReport& report);
+  // Nothing where it failed.
+  std::optional<StepResult> result_of(const Maintenance::Outcome& outcome,
+                                      std::initializer_list<std::string> tasks);
+  void account(const MaintenanceReport& report);
+  // Of all tables, or of all but those that were put off.
+  void account_refused(const MaintenanceReport& report, bool of_all);
   void read_report();
   void tell_problem(std::string problem);
 

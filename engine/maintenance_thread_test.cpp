@@ -103,6 +103,35 @@ TEST_F(MaintenanceThreadTest, ChunksThatCannotBeMadeKeepNothingElseFromBeingDone
   }
 }
 
+// As if somebody else were at the daily aggregate, whose refresh then finds no lock.
+TEST_F(MaintenanceThreadTest, WhatWasPutOffIsDoneAtTheNextTurnAndNothingOfItIsDroppedBefore) {
+  database_->create_shipped_tables();
+  if (database_->edition() == "community") GTEST_SKIP() << "this server computes its aggregates itself";
+  database_->execute(
+      "UPDATE wellhead_lifecycle SET guarded = false; "
+      "INSERT INTO telemetry (timestamp, device_id) VALUES (now() - interval '40 days', 'well-1'); "
+      "INSERT INTO esp_telemetry (id, well_id, timestamp) VALUES (1, 'well-1', now() - interval '40 days'); "
+      "INSERT INTO wellhead_invalidation SELECT 'telemetry', timestamp, timestamp + interval '1 second' "
+      "FROM telemetry; CREATE TABLE busy (); "
+      "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF to_regclass('busy') IS NOT "
+      "NULL THEN RAISE EXCEPTION 'busy' USING ERRCODE = 'lock_not_available'; END IF; RETURN NULL; END $$; "
+      "CREATE TRIGGER refuse BEFORE DELETE ON telemetry_daily FOR EACH STATEMENT EXECUTE FUNCTION refuse()");
+  if (database_->edition() == "plain")
+    database_->execute(
+        "SELECT wellhead_make_partitions('telemetry'), wellhead_make_partitions('esp_telemetry')");
+  MaintenanceThread thread(options());
+  thread.start();
+  EXPECT_TRUE(soon([&] { return thread.stats().postponed.value() >= 2; }));
+  EXPECT_EQ(database_->value("SELECT count(*) FROM telemetry"), "1");
+  EXPECT_EQ(database_->value("SELECT count(*) FROM esp_telemetry"), "0") << "it waits for nobody";
+  database_->execute("DROP TABLE busy");
+  EXPECT_TRUE(soon([&] { return thread.stats().chunks_dropped.value() == 2; }));
+  thread.stop();
+  EXPECT_EQ(thread.stats().failures.value(), 0U);
+  EXPECT_EQ(database_->value("SELECT count(*) FROM telemetry"), "0");
+  EXPECT_EQ(database_->value("SELECT count(*) FROM telemetry_daily"), "1");
+}
+
 TEST(Schedule, ATaskIsDueAtFirstAndThenOnceInItsTimeWithoutMakingUpForWhatWasMissed) {
   using std::chrono::seconds;
   Schedule schedule;
@@ -116,6 +145,9 @@ TEST(Schedule, ATaskIsDueAtFirstAndThenOnceInItsTimeWithoutMakingUpForWhatWasMis
   schedule.again("a");
   EXPECT_TRUE(schedule.due("a", seconds(10), start + seconds(44)));
   EXPECT_FALSE(schedule.due("b", seconds(10), start + seconds(44)));
+  schedule.put_off("b", start + seconds(60));
+  EXPECT_FALSE(schedule.due("b", seconds(10), start + seconds(59)));
+  EXPECT_TRUE(schedule.due("b", seconds(10), start + seconds(60)));
   schedule.reset();
   EXPECT_TRUE(schedule.due("a", seconds(10), start + seconds(44)));
   EXPECT_TRUE(schedule.due("b", seconds(10), start + seconds(44)));
