@@ -40,6 +40,7 @@ struct ConversionTable {
   std::vector<ConversionCheck> checks;
   std::vector<std::vector<std::string>> unique_keys;  // of the new table, beyond what the old key makes sure
   std::vector<std::string> left_behind;               // what of the old table the new one does not get
+  std::vector<std::string> brought_names;  // of indexes and partitions, which come with the new table
   // The sequence behind a column of the old table; column is empty where there is none.
   struct Sequence {
     std::string column;
