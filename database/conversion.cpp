@@ -205,7 +205,9 @@ Conversion::Outcome Conversion::begin(std::uint64_t rows_expected) {
   }
   std::vector<std::string> kept;
   for (const ConversionColumn& column : table_.columns)
-    if (column.kept || !column.default_expression.empty() || column.name == table_.sequence.column)
+    if (column.kept || !column.default_expression.empty() ||
+        std::ranges::find(table_.sequences, column.name, &ConversionTable::Sequence::column) !=
+            table_.sequences.end())
       kept.push_back(column.name);
   const std::string old_name = conversion_sql::old_table(table_);
   std::string last;

@@ -163,15 +163,13 @@ $wellhead$;)sql",
                      sql_literal(before_table(table)), sql_literal(old_table(table)));
 }
 
-std::string identity_successor(std::string_view table, std::string_view column) {
-  return fmt::format("{}_{}_sequence", table, column);
-}
-std::string identity_successor(const ConversionTable& table) {
-  return qualified(table.schema, identity_successor(table.name, table.sequence.column));
+std::string successor_name(const ConversionTable& table, const ConversionTable::Sequence& identity) {
+  return fmt::format("{}_{}_sequence", table.name, identity.column);
 }
 
 // It counts as the identity did, and whoever may insert may use it: an identity needs no right of its own.
-std::string make_successor(const ConversionTable& table, const std::string& successor) {
+std::string make_successor(const ConversionTable& table, const ConversionTable::Sequence& identity,
+                           const std::string& successor) {
   return fmt::format(R"sql(
 DO $wellhead$
 DECLARE part record;
@@ -193,19 +191,18 @@ BEGIN
   END LOOP;
 END
 $wellhead$; )sql",
-                     sql_literal(old_table(table)), sql_literal(successor), sql_literal(table.sequence.name),
-                     table.sequence.name);
+                     sql_literal(old_table(table)), sql_literal(successor), sql_literal(identity.name),
+                     identity.name);
 }
 
 // The counter behind a column goes on counting: a sequence changes its owner, an identity hands its count to
 // one.
-std::string bring_sequence(const ConversionTable& table) {
-  const ConversionTable::Sequence& sequence = table.sequence;
-  if (sequence.column.empty()) return "";
+std::string bring_sequence(const ConversionTable& table, const ConversionTable::Sequence& sequence) {
   const std::string column = sql_identifier(sequence.column);
-  const std::string successor = sequence.identity ? identity_successor(table) : sequence.name;
+  const std::string successor =
+      sequence.identity ? qualified(table.schema, successor_name(table, sequence)) : sequence.name;
   std::string text;
-  if (sequence.identity) text = make_successor(table, successor);
+  if (sequence.identity) text = make_successor(table, sequence, successor);
   text += fmt::format("ALTER TABLE {0} ALTER COLUMN {1} SET DEFAULT nextval({2}::regclass); ",
                       old_table(table), column, sql_literal(successor));
   // One owner has both, or the server refuses.
@@ -213,18 +210,28 @@ std::string bring_sequence(const ConversionTable& table) {
                             successor, old_table(table), column);
 }
 
-std::string return_sequence(const ConversionTable& table) {
-  const ConversionTable::Sequence& sequence = table.sequence;
-  if (sequence.column.empty()) return "";
+std::string bring_sequences(const ConversionTable& table) {
+  std::string text;
+  for (const ConversionTable::Sequence& sequence : table.sequences) text += bring_sequence(table, sequence);
+  return text;
+}
+
+std::string return_sequence(const ConversionTable& table, const ConversionTable::Sequence& sequence) {
   const std::string column = sql_identifier(sequence.column);
   const std::string drop =
       fmt::format("ALTER TABLE {} ALTER COLUMN {} DROP DEFAULT; ", old_table(table), column);
-  if (sequence.identity)
-    return fmt::format("SELECT setval({}, last_value, is_called) FROM {}; {} DROP SEQUENCE {}; ",
-                       sql_literal(sequence.name), identity_successor(table), drop,
-                       identity_successor(table));
-  return fmt::format("{} ALTER SEQUENCE {} OWNED BY {}.{}; ", drop, sequence.name, before_table(table),
-                     column);
+  if (!sequence.identity)
+    return fmt::format("{} ALTER SEQUENCE {} OWNED BY {}.{}; ", drop, sequence.name, before_table(table),
+                       column);
+  const std::string successor = qualified(table.schema, successor_name(table, sequence));
+  return fmt::format("SELECT setval({}, last_value, is_called) FROM {}; {} DROP SEQUENCE {}; ",
+                     sql_literal(sequence.name), successor, drop, successor);
+}
+
+std::string return_sequences(const ConversionTable& table) {
+  std::string text;
+  for (const ConversionTable::Sequence& sequence : table.sequences) text += return_sequence(table, sequence);
+  return text;
 }
 
 std::string defaults(const ConversionTable& table) {
@@ -498,7 +505,8 @@ WHERE o.attname IS NULL OR k.name IS NULL OR n.attname IS NULL OR format_type(o.
 std::string taken_names(const ConversionTable& table) {
   std::vector<std::string> names = table.brought_names;
   names.push_back(table.name + "_before");
-  if (table.sequence.identity) names.push_back(identity_successor(table.name, table.sequence.column));
+  for (const ConversionTable::Sequence& sequence : table.sequences)
+    if (sequence.identity) names.push_back(successor_name(table, sequence));
   return fmt::format(R"sql(
 SELECT CASE WHEN x.indexrelid IS NOT NULL THEN 'an index of ' || x.indrelid::regclass
             ELSE CASE c.relkind WHEN 'v' THEN 'a view' WHEN 'm' THEN 'a materialized view' WHEN 'S' THEN 'a sequence'
@@ -517,11 +525,11 @@ std::string swap(const ConversionTable& table) {
                      sql_identifier(table.name + "_before"), next_table(table),
                      sql_identifier(table.schema)) +
          bring_partitions(table) + run_jobs(table, table.schema, true) + copy_rights(table) +
-         defaults(table) + bring_sequence(table) + tell_aggregates(table);
+         defaults(table) + bring_sequences(table) + tell_aggregates(table);
 }
 
 std::string swap_back(const ConversionTable& table) {
-  return stop_noting(table, old_table(table)) + return_sequence(table) +
+  return stop_noting(table, old_table(table)) + return_sequences(table) +
          drop_kept_columns(table, old_table(table)) +
          fmt::format("TRUNCATE {}; ALTER TABLE {} SET SCHEMA wellhead_next; ALTER TABLE {} RENAME TO {}; ",
                      old_table(table), old_table(table), before_table(table), sql_identifier(table.name)) +

@@ -298,7 +298,7 @@ class Reader {
           table_.name, column.name);
     column.generated = row[7] == "t";
     const bool identity = row[9] == "t";
-    if (!missing && row[10]) table_.sequence = {column.name, row[10].value_or(""), identity};
+    if (!missing && row[10]) table_.sequences.push_back({column.name, row[10].value_or(""), identity});
     if (column.kept && identity) column.required = true;
     table_.columns.push_back(std::move(column));
   }
