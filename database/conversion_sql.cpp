@@ -399,14 +399,15 @@ std::string make_partitions(const ConversionTable& table) {
       sql_literal(table.name));
 }
 
+// The key is named with its table everywhere: a plain name after ORDER BY is that of the text it is told as.
 std::string batch_end(const ConversionTable& table, const std::vector<std::string>& position,
                       const std::vector<std::string>& last, std::uint64_t rows) {
-  const std::string key = list_of(table.key);
+  const std::string key = list_of(table.key, "o.");
   std::string texts;
   for (const std::string& part : table.key)
-    texts += fmt::format("{}{}::text", texts.empty() ? "" : ", ", sql_identifier(part));
+    texts += fmt::format("{}o.{}::text", texts.empty() ? "" : ", ", sql_identifier(part));
   const std::string beyond = position.empty() ? "" : fmt::format("({}) > ({}) AND ", key, literals(position));
-  return fmt::format("SELECT {} FROM {} WHERE {}({}) <= ({}) ORDER BY {} OFFSET {} LIMIT 1", texts,
+  return fmt::format("SELECT {} FROM {} AS o WHERE {}({}) <= ({}) ORDER BY {} OFFSET {} LIMIT 1", texts,
                      old_table(table), beyond, key, literals(last), key, rows - 1);
 }
 

@@ -70,6 +70,21 @@ TEST_P(ConvertFaultsTest, EachStageCanBeTakenBackAndBegunAnew) {
   expect_copied_rows("telemetry");
 }
 
+TEST_P(ConvertFaultsTest, ABatchEndsSoManyRowsOnInTheOrderOfTheKeyAndNotOfItsDigits) {
+  Runner made = runner("telemetry");
+  const auto plan = made.converter->plan();
+  ASSERT_TRUE(plan) << plan.error();
+  const auto ends = [&](const std::vector<std::string>& position) {
+    const auto row = made.server->query(
+        conversion_sql::batch_end(plan->table, position, {std::to_string(rows)}, options_.batch_rows));
+    EXPECT_TRUE(row) << row.error().message;
+    return row && !row->empty() ? row->front().front().value_or("") : "";
+  };
+  EXPECT_EQ(ends({}), "3000");
+  EXPECT_EQ(ends({"9000"}), "12000");
+  EXPECT_EQ(ends({"18000"}), "");
+}
+
 TEST_P(ConvertFaultsTest, ChangesOfEveryKindMeanwhileAreBroughtOver) {
   Runner made = runner("telemetry");
   Conversion conversion = prepared(made);
