@@ -151,6 +151,11 @@ Conversion::Outcome Conversion::alone(std::string_view locks, std::string_view w
 }
 
 Conversion::Outcome Conversion::run(std::uint64_t rows_expected) {
+  // A truncation takes it back to the copying.
+  const auto anew = [&] {
+    const auto now = current();
+    return now && now->state == "copying";
+  };
   for (;;) {
     const auto now = current();
     if (!now) return std::unexpected(now.error());
@@ -162,11 +167,8 @@ Conversion::Outcome Conversion::run(std::uint64_t rows_expected) {
     else if (now->state == "copied") {
       done = make_indexes();
       if (done) done = catch_up();
-      // A truncation takes it back to the copying.
-      const auto after = current();
-      if (done && after && after->state == "copying") continue;
-      if (done) done = compare();
-      if (done) return swap();
+      if (done && !anew()) done = compare();
+      if (done && !anew()) return swap();
     } else
       return std::unexpected(fmt::format("The conversion of {} is {}.", table_.name, now->state));
     if (!done) return done;
@@ -362,6 +364,15 @@ std::expected<bool, std::string> Conversion::catch_up_mostly(Direction direction
                   table_.name));
 }
 
+// In a snapshot of its own: one from before a truncation finds the table empty, and no note of it.
+DatabaseResult<bool> Conversion::truncation_noted() {
+  const auto rows =
+      database_.query(fmt::format("SELECT EXISTS (SELECT FROM {} WHERE {} IS NULL)",
+                                  conversion_sql::noted_table(table_), sql_identifier(table_.key.front())));
+  if (!rows) return std::unexpected(rows.error());
+  return rows->front().front() == "t";
+}
+
 Conversion::Outcome Conversion::compare() {
   const auto begun = steady_clock::now();
   const auto days = database_.query(conversion_sql::compare_days(table_, conversion_sql::old_table(table_),
@@ -373,17 +384,25 @@ Conversion::Outcome Conversion::compare() {
                       static_cast<double>(since(begun).count()) / 1'000));
     return {};
   }
+  const auto truncated = truncation_noted();
+  if (!truncated) return failed("Comparing", truncated.error());
+  if (*truncated) return restart();
   std::string told;
+  bool fewer = true;
+  for (const DatabaseRow& row : *days) fewer = fewer && number(row[1]) < number(row[2]);
   for (std::size_t index = 0; index < std::min(days->size(), days_told); ++index) {
     const DatabaseRow& row = (*days)[index];
     told += fmt::format("{}on the day from {} {} rows and {}", told.empty() ? "" : ", ", row[0].value_or(""),
                         row[1].value_or(""), row[2].value_or(""));
   }
-  return std::unexpected(
-      fmt::format("The old table and the new one differ on {} days: {}{}. The names were not changed and {} "
-                  "is as it was; somebody "
-                  "wrote to the new table: take the conversion back with --rollback, and begin anew.",
-                  days->size(), told, days->size() > days_told ? ", …" : "", table_.name));
+  return std::unexpected(fmt::format(
+      "The old table and the new one differ on {} days: {}{}. The names were not changed, and the "
+      "conversion did not touch {}; {}: take the conversion back with --rollback, and begin anew.",
+      days->size(), told, days->size() > days_told ? ", …" : "", table_.name,
+      fewer ? fmt::format("{} has fewer rows than were copied of it, so it was emptied or rows were "
+                          "deleted while its triggers were off, or somebody wrote to the new table",
+                          table_.name)
+            : "somebody wrote to the new table, or to the old one while its triggers were off"));
 }
 
 // Notes that are dropped while there are any are changes that are lost: so they are looked for once more.

@@ -70,7 +70,8 @@ class Conversion {
   [[nodiscard]] Outcome copy();
   [[nodiscard]] Outcome make_indexes();
   [[nodiscard]] Outcome catch_up();
-  // An error names the days on which the tables differ.
+  // An error names the days on which the tables differ. Where the old one was truncated, that is the reason:
+  // it goes back to the copying.
   [[nodiscard]] Outcome compare();
   [[nodiscard]] Outcome swap();
 
@@ -102,6 +103,7 @@ class Conversion {
   [[nodiscard]] Outcome bring_back();
   [[nodiscard]] DatabaseResult<void> bring_back_days(const std::vector<std::string>& days);
   [[nodiscard]] Outcome restart();
+  [[nodiscard]] DatabaseResult<bool> truncation_noted();
   [[nodiscard]] Outcome roll_back_before_swap();
   [[nodiscard]] Outcome roll_back_after_swap(bool discard);
   [[nodiscard]] Outcome change_names_back(bool discard);

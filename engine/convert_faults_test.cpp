@@ -213,6 +213,44 @@ TEST_P(ConvertFaultsTest, ATruncationWhileItIsTakenBackIsToldAndNothingIsNotedOn
   EXPECT_EQ(value("SELECT count(*) FROM telemetry WHERE device_id = 'after'"), "1");
 }
 
+TEST_P(ConvertFaultsTest, ATableThatIsTruncatedJustBeforeTheComparisonIsCopiedAnew) {
+  {
+    Runner made = runner("telemetry");
+    Conversion conversion = prepared(made);
+    ASSERT_TRUE(conversion.begin(rows));
+    ASSERT_TRUE(conversion.copy());
+    execute("UPDATE telemetry SET note = 'noted' WHERE id = 9");
+  }
+  when_told("Brought over",
+            "TRUNCATE telemetry; INSERT INTO telemetry (\"timestamp\", device_id) VALUES ('2026-03-09', "
+            "'only')");
+  const auto done = runner("telemetry").converter->run();
+  ASSERT_TRUE(done) << done.error();
+  EXPECT_NE(told_.find("telemetry was truncated meanwhile: copying begins anew"), std::string::npos) << told_;
+  EXPECT_EQ(value("SELECT string_agg(device_id, ' ') FROM telemetry"), "only");
+}
+
+// Nobody can note what is done with the triggers off.
+TEST_P(ConvertFaultsTest, ATableThatWasEmptiedUnnoticedIsToldAsOneWithFewerRows) {
+  Runner made = runner("telemetry");
+  Conversion conversion = prepared(made);
+  ASSERT_TRUE(conversion.begin(rows));
+  ASSERT_TRUE(conversion.copy());
+  execute(
+      "ALTER TABLE telemetry DISABLE TRIGGER USER; TRUNCATE telemetry; ALTER TABLE telemetry ENABLE TRIGGER "
+      "USER");
+  const auto refused = conversion.compare();
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().find("differ on 5 days: "), std::string::npos) << refused.error();
+  EXPECT_NE(refused.error().find("telemetry has fewer rows than were copied of it, so it was emptied or rows "
+                                 "were deleted while its triggers were off"),
+            std::string::npos)
+      << refused.error();
+  EXPECT_NE(refused.error().find("take the conversion back with --rollback, and begin anew"),
+            std::string::npos)
+      << refused.error();
+}
+
 TEST_P(ConvertFaultsTest, ColumnsThatChangeMeanwhileKeepTheNamesFromChanging) {
   Runner made = runner("telemetry");
   Conversion conversion = prepared(made);
