@@ -259,7 +259,8 @@ TEST_P(ConvertWithWritersTest, WritersNeitherFailNorLoseAnythingOnTheWayThereAnd
   const auto done = runner("telemetry").converter->run();
   ASSERT_TRUE(done) << done.error() << "\nseed " << seed_;
   const int at_swap = writers.transactions();
-  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  while (writers.transactions() == at_swap && writers.failures().empty())
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
   const auto back = runner("telemetry").converter->roll_back(false);
   EXPECT_TRUE(back) << back.error() << "\nseed " << seed_;
   EXPECT_GT(writers.transactions(), at_swap);
