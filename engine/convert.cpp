@@ -22,6 +22,9 @@ constexpr const char* session_settings =
     "SET extra_float_digits = 1; SET bytea_output = 'hex'; SET default_transaction_isolation = 'read "
     "committed'";
 constexpr std::uint64_t mebibyte = 1'048'576;
+// Before it, a hypertable whose compression is on takes neither a unique constraint nor SET NOT NULL, and
+// both are given to the new table when its rows are there.
+constexpr ExtensionVersion constraints_where_compressed{2, 18};
 
 std::string comma_separated(const std::vector<std::string>& words) {
   std::string text;
@@ -129,6 +132,17 @@ Converter::Outcome Converter::check_dropped(const ConversionTable& table) const 
   return {};
 }
 
+Converter::Outcome Converter::check_server() {
+  const auto server = detect_server(database_);
+  if (!server) return std::unexpected(describe(server.error()));
+  if (!server->has_compression() || server->timescaledb_version >= constraints_where_compressed) return {};
+  return std::unexpected(fmt::format(
+      "The conversion of {} needs TimescaleDB 2.18 or newer on the Community edition, and this is "
+      "{}, which takes no constraints on a table whose compression is on. Nothing was changed; "
+      "install a newer one and run ALTER EXTENSION timescaledb UPDATE, then run this again.",
+      table_, describe(*server)));
+}
+
 Converter::Outcome Converter::check_names(const ConversionTable& table) {
   const auto taken = database_.query(conversion_sql::taken_names(table));
   if (!taken) return std::unexpected(describe(taken.error()));
@@ -143,6 +157,7 @@ Converter::Outcome Converter::check_names(const ConversionTable& table) {
 }
 
 std::expected<ConversionTable, std::string> Converter::read_to_convert() {
+  if (const Outcome fits = check_server(); !fits) return std::unexpected(fits.error());
   auto table = read(table_);
   if (!table) return table;
   if (const Outcome free = check_names(*table); !free) return std::unexpected(free.error());

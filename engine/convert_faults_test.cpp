@@ -477,6 +477,27 @@ TEST_P(ConvertFaultsTest, WhatDoesNotFitIsRefused) {
   ASSERT_TRUE(runner("telemetry").converter->plan()) << "all of it is set right";
 }
 
+TEST_P(ConvertFaultsTest, ACommunityEditionThatTakesNoConstraintsWhereItCompressesIsRefused) {
+  const auto of_version = [](const char* version) {
+    return [version](DatabaseRow& row) {
+      row[2] = version;
+      row[3] = "timescale";
+    };
+  };
+  Runner made = runner("telemetry");
+  OddServer old(*made.connection, of_version("2.17.2"));
+  Migrator migrator(old, migrations_, {}, [](std::string_view) {});
+  Converter converter(old, migrator, "telemetry", options_, [](std::string_view) {});
+  for (const std::string& told : {converter.plan().error(), converter.run().error()})
+    EXPECT_EQ(
+        told,
+        "The conversion of telemetry needs TimescaleDB 2.18 or newer on the Community edition, and this "
+        "is TimescaleDB 2.17.2 (Community edition), which takes no constraints on a table whose "
+        "compression is on. Nothing was changed; install a newer one and run ALTER EXTENSION timescaledb "
+        "UPDATE, then run this again.");
+  EXPECT_EQ(value("SELECT to_regclass('wellhead_migration') IS NULL"), "t");
+}
+
 TEST_P(ConvertFaultsTest, ARoleWithoutTheRightsIsToldWhichItNeeds) {
   const std::string role = database_->name() + "_reader";
   database_->create_role(role);
