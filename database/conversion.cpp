@@ -150,7 +150,25 @@ Conversion::Outcome Conversion::alone(std::string_view locks, std::string_view w
   }
 }
 
+// Of one that was not interrupted: nobody knows how long the others took.
+void Conversion::tell_rate(steady_clock::time_point begun) {
+  const auto now = current();
+  if (!now || now->rows_copied == 0) return;
+  const double seconds = std::max(0.001, static_cast<double>(since(begun).count()) / 1'000);
+  tell_(fmt::format("Converted {} rows in {:.1f} s, {:.0f} rows/s with indexes and comparison.",
+                    now->rows_copied, seconds, static_cast<double>(now->rows_copied) / seconds));
+}
+
 Conversion::Outcome Conversion::run(std::uint64_t rows_expected) {
+  const auto begun = steady_clock::now();
+  const auto before = current();
+  if (!before) return std::unexpected(before.error());
+  const Outcome done = run_steps(rows_expected);
+  if (done && before->state == "prepared") tell_rate(begun);
+  return done;
+}
+
+Conversion::Outcome Conversion::run_steps(std::uint64_t rows_expected) {
   // A truncation takes it back to the copying.
   const auto anew = [&] {
     const auto now = current();
@@ -457,7 +475,7 @@ Conversion::Outcome Conversion::swap() {
       return {};
     }
     if (auto caught_up = catch_up(); !caught_up) return caught_up;
-    if (const auto now = current(); now && now->state == "copying") return run(0);
+    if (const auto now = current(); now && now->state == "copying") return run_steps(0);
   }
   return std::unexpected(fmt::format("{} is changed too fast to change the names.", table_.name));
 }

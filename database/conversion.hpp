@@ -90,6 +90,8 @@ class Conversion {
   using Step = std::function<DatabaseResult<void>()>;
 
   [[nodiscard]] std::expected<ConversionStatus, std::string> current();
+  [[nodiscard]] Outcome run_steps(std::uint64_t rows_expected);
+  void tell_rate(std::chrono::steady_clock::time_point begun);
   // `step` in a transaction that begins alone with the tables: again, until their locks are had.
   [[nodiscard]] Outcome alone(std::string_view locks, std::string_view what, const Step& step);
   [[nodiscard]] DatabaseResult<Taken> take(const std::string& statements);

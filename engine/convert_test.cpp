@@ -45,6 +45,7 @@ TEST_P(ConvertTest, AConvertedTableHoldsTheSameRowsAndIsWhatTheMigrationsGive) {
       value("SELECT has_table_privilege('" + database_->name() + "_writer', 'telemetry', 'INSERT')");
   execute("DROP OWNED BY " + database_->name() + "_writer; DROP ROLE " + database_->name() + "_writer");
   ASSERT_TRUE(done) << done.error();
+  EXPECT_NE(told_.find("\nConverted 20000 rows in "), std::string::npos) << told_;
   EXPECT_EQ(may, "t") << "who could write to the old table can write to the new one";
   EXPECT_EQ(state("telemetry"), "swapped");
   EXPECT_EQ(value(same_content + std::string("telemetry")), content);
