@@ -150,7 +150,30 @@ Conversion::Outcome Conversion::alone(std::string_view locks, std::string_view w
   }
 }
 
+// Of one that was not interrupted: nobody knows how long the others took.
+void Conversion::tell_rate(steady_clock::time_point begun) {
+  const auto now = current();
+  if (!now || now->rows_copied == 0) return;
+  const double seconds = std::max(0.001, static_cast<double>(since(begun).count()) / 1'000);
+  tell_(fmt::format("Converted {} rows in {:.1f} s, {:.0f} rows/s with indexes and comparison.",
+                    now->rows_copied, seconds, static_cast<double>(now->rows_copied) / seconds));
+}
+
 Conversion::Outcome Conversion::run(std::uint64_t rows_expected) {
+  const auto begun = steady_clock::now();
+  const auto before = current();
+  if (!before) return std::unexpected(before.error());
+  const Outcome done = run_steps(rows_expected);
+  if (done && before->state == "prepared") tell_rate(begun);
+  return done;
+}
+
+Conversion::Outcome Conversion::run_steps(std::uint64_t rows_expected) {
+  // A truncation takes it back to the copying.
+  const auto anew = [&] {
+    const auto now = current();
+    return now && now->state == "copying";
+  };
   for (;;) {
     const auto now = current();
     if (!now) return std::unexpected(now.error());
@@ -162,11 +185,8 @@ Conversion::Outcome Conversion::run(std::uint64_t rows_expected) {
     else if (now->state == "copied") {
       done = make_indexes();
       if (done) done = catch_up();
-      // A truncation takes it back to the copying.
-      const auto after = current();
-      if (done && after && after->state == "copying") continue;
-      if (done) done = compare();
-      if (done) return swap();
+      if (done && !anew()) done = compare();
+      if (done && !anew()) return swap();
     } else
       return std::unexpected(fmt::format("The conversion of {} is {}.", table_.name, now->state));
     if (!done) return done;
@@ -205,7 +225,9 @@ Conversion::Outcome Conversion::begin(std::uint64_t rows_expected) {
   }
   std::vector<std::string> kept;
   for (const ConversionColumn& column : table_.columns)
-    if (column.kept || !column.default_expression.empty() || column.name == table_.sequence.column)
+    if (column.kept || !column.default_expression.empty() ||
+        std::ranges::find(table_.sequences, column.name, &ConversionTable::Sequence::column) !=
+            table_.sequences.end())
       kept.push_back(column.name);
   const std::string old_name = conversion_sql::old_table(table_);
   std::string last;
@@ -360,6 +382,15 @@ std::expected<bool, std::string> Conversion::catch_up_mostly(Direction direction
                   table_.name));
 }
 
+// In a snapshot of its own: one from before a truncation finds the table empty, and no note of it.
+DatabaseResult<bool> Conversion::truncation_noted() {
+  const auto rows =
+      database_.query(fmt::format("SELECT EXISTS (SELECT FROM {} WHERE {} IS NULL)",
+                                  conversion_sql::noted_table(table_), sql_identifier(table_.key.front())));
+  if (!rows) return std::unexpected(rows.error());
+  return rows->front().front() == "t";
+}
+
 Conversion::Outcome Conversion::compare() {
   const auto begun = steady_clock::now();
   const auto days = database_.query(conversion_sql::compare_days(table_, conversion_sql::old_table(table_),
@@ -371,17 +402,25 @@ Conversion::Outcome Conversion::compare() {
                       static_cast<double>(since(begun).count()) / 1'000));
     return {};
   }
+  const auto truncated = truncation_noted();
+  if (!truncated) return failed("Comparing", truncated.error());
+  if (*truncated) return restart();
   std::string told;
+  bool fewer = true;
+  for (const DatabaseRow& row : *days) fewer = fewer && number(row[1]) < number(row[2]);
   for (std::size_t index = 0; index < std::min(days->size(), days_told); ++index) {
     const DatabaseRow& row = (*days)[index];
     told += fmt::format("{}on the day from {} {} rows and {}", told.empty() ? "" : ", ", row[0].value_or(""),
                         row[1].value_or(""), row[2].value_or(""));
   }
-  return std::unexpected(
-      fmt::format("The old table and the new one differ on {} days: {}{}. The names were not changed and {} "
-                  "is as it was; somebody "
-                  "wrote to the new table: take the conversion back with --rollback, and begin anew.",
-                  days->size(), told, days->size() > days_told ? ", …" : "", table_.name));
+  return std::unexpected(fmt::format(
+      "The old table and the new one differ on {} days: {}{}. The names were not changed, and the "
+      "conversion did not touch {}; {}: take the conversion back with --rollback, and begin anew.",
+      days->size(), told, days->size() > days_told ? ", …" : "", table_.name,
+      fewer ? fmt::format("{} has fewer rows than were copied of it, so it was emptied or rows were "
+                          "deleted while its triggers were off, or somebody wrote to the new table",
+                          table_.name)
+            : "somebody wrote to the new table, or to the old one while its triggers were off"));
 }
 
 // Notes that are dropped while there are any are changes that are lost: so they are looked for once more.
@@ -436,7 +475,7 @@ Conversion::Outcome Conversion::swap() {
       return {};
     }
     if (auto caught_up = catch_up(); !caught_up) return caught_up;
-    if (const auto now = current(); now && now->state == "copying") return run(0);
+    if (const auto now = current(); now && now->state == "copying") return run_steps(0);
   }
   return std::unexpected(fmt::format("{} is changed too fast to change the names.", table_.name));
 }

@@ -70,7 +70,8 @@ class Conversion {
   [[nodiscard]] Outcome copy();
   [[nodiscard]] Outcome make_indexes();
   [[nodiscard]] Outcome catch_up();
-  // An error names the days on which the tables differ.
+  // An error names the days on which the tables differ. Where the old one was truncated, that is the reason:
+  // it goes back to the copying.
   [[nodiscard]] Outcome compare();
   [[nodiscard]] Outcome swap();
 
@@ -89,6 +90,8 @@ class Conversion {
   using Step = std::function<DatabaseResult<void>()>;
 
   [[nodiscard]] std::expected<ConversionStatus, std::string> current();
+  [[nodiscard]] Outcome run_steps(std::uint64_t rows_expected);
+  void tell_rate(std::chrono::steady_clock::time_point begun);
   // `step` in a transaction that begins alone with the tables: again, until their locks are had.
   [[nodiscard]] Outcome alone(std::string_view locks, std::string_view what, const Step& step);
   [[nodiscard]] DatabaseResult<Taken> take(const std::string& statements);
@@ -102,6 +105,7 @@ class Conversion {
   [[nodiscard]] Outcome bring_back();
   [[nodiscard]] DatabaseResult<void> bring_back_days(const std::vector<std::string>& days);
   [[nodiscard]] Outcome restart();
+  [[nodiscard]] DatabaseResult<bool> truncation_noted();
   [[nodiscard]] Outcome roll_back_before_swap();
   [[nodiscard]] Outcome roll_back_after_swap(bool discard);
   [[nodiscard]] Outcome change_names_back(bool discard);

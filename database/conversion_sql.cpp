@@ -88,21 +88,42 @@ std::string triggers_off(std::string_view watched) {
       watched);
 }
 
-// {0} the table, {1} a pattern's end, {2} the replacement.
-std::string rename_indexes(std::string_view table, bool to_before) {
-  return fmt::format(
-      R"sql(
+// Which index of the old table had which name. That may be as long as the server allows, so it is written
+// down: nothing can be put behind it and taken off again.
+std::string index_names(const ConversionTable& table) {
+  return in_next(table, "_index_names");
+}
+
+std::string set_indexes_aside(const ConversionTable& table) {
+  return fmt::format(R"sql(
+CREATE TABLE {0} AS SELECT i.relname AS was, {1} || i.oid AS aside FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
+  WHERE x.indrelid = {2}::regclass;
 DO $wellhead$
 DECLARE part record;
 BEGIN
-  FOR part IN SELECT i.oid::regclass AS name, i.relname::text AS plain FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
-              WHERE x.indrelid = {}::regclass LOOP
-    EXECUTE format('ALTER INDEX %s RENAME TO %I', part.name, {});
+  FOR part IN SELECT n.was, n.aside FROM {0} AS n LOOP
+    EXECUTE format('ALTER INDEX %I.%I RENAME TO %I', {3}, part.was, part.aside);
   END LOOP;
 END
 $wellhead$;)sql",
-      sql_literal(table),
-      to_before ? "left(part.plain, 56) || '_before'" : "regexp_replace(part.plain, '_before$', '')");
+                     index_names(table), sql_literal(table.name + "_before_"), sql_literal(old_table(table)),
+                     sql_literal(table.schema));
+}
+
+// Those of them that are still there.
+std::string name_indexes_again(const ConversionTable& table) {
+  return fmt::format(R"sql(
+DO $wellhead$
+DECLARE part record;
+BEGIN
+  FOR part IN SELECT i.oid::regclass AS name, n.was FROM {0} AS n JOIN pg_class i ON i.relname = n.aside
+              JOIN pg_index x ON x.indexrelid = i.oid WHERE x.indrelid = {1}::regclass LOOP
+    EXECUTE format('ALTER INDEX %s RENAME TO %I', part.name, part.was);
+  END LOOP;
+END
+$wellhead$;
+DROP TABLE {0};)sql",
+                     index_names(table), sql_literal(old_table(table)));
 }
 
 // Partitions do not follow their table into its schema by themselves; chunks have a schema of their own.
@@ -142,12 +163,13 @@ $wellhead$;)sql",
                      sql_literal(before_table(table)), sql_literal(old_table(table)));
 }
 
-std::string identity_successor(const ConversionTable& table) {
-  return qualified(table.schema, table.name + "_" + table.sequence.column + "_sequence");
+std::string successor_name(const ConversionTable& table, const ConversionTable::Sequence& identity) {
+  return fmt::format("{}_{}_sequence", table.name, identity.column);
 }
 
 // It counts as the identity did, and whoever may insert may use it: an identity needs no right of its own.
-std::string make_successor(const ConversionTable& table, const std::string& successor) {
+std::string make_successor(const ConversionTable& table, const ConversionTable::Sequence& identity,
+                           const std::string& successor) {
   return fmt::format(R"sql(
 DO $wellhead$
 DECLARE part record;
@@ -169,19 +191,18 @@ BEGIN
   END LOOP;
 END
 $wellhead$; )sql",
-                     sql_literal(old_table(table)), sql_literal(successor), sql_literal(table.sequence.name),
-                     table.sequence.name);
+                     sql_literal(old_table(table)), sql_literal(successor), sql_literal(identity.name),
+                     identity.name);
 }
 
 // The counter behind a column goes on counting: a sequence changes its owner, an identity hands its count to
 // one.
-std::string bring_sequence(const ConversionTable& table) {
-  const ConversionTable::Sequence& sequence = table.sequence;
-  if (sequence.column.empty()) return "";
+std::string bring_sequence(const ConversionTable& table, const ConversionTable::Sequence& sequence) {
   const std::string column = sql_identifier(sequence.column);
-  const std::string successor = sequence.identity ? identity_successor(table) : sequence.name;
+  const std::string successor =
+      sequence.identity ? qualified(table.schema, successor_name(table, sequence)) : sequence.name;
   std::string text;
-  if (sequence.identity) text = make_successor(table, successor);
+  if (sequence.identity) text = make_successor(table, sequence, successor);
   text += fmt::format("ALTER TABLE {0} ALTER COLUMN {1} SET DEFAULT nextval({2}::regclass); ",
                       old_table(table), column, sql_literal(successor));
   // One owner has both, or the server refuses.
@@ -189,18 +210,28 @@ std::string bring_sequence(const ConversionTable& table) {
                             successor, old_table(table), column);
 }
 
-std::string return_sequence(const ConversionTable& table) {
-  const ConversionTable::Sequence& sequence = table.sequence;
-  if (sequence.column.empty()) return "";
+std::string bring_sequences(const ConversionTable& table) {
+  std::string text;
+  for (const ConversionTable::Sequence& sequence : table.sequences) text += bring_sequence(table, sequence);
+  return text;
+}
+
+std::string return_sequence(const ConversionTable& table, const ConversionTable::Sequence& sequence) {
   const std::string column = sql_identifier(sequence.column);
   const std::string drop =
       fmt::format("ALTER TABLE {} ALTER COLUMN {} DROP DEFAULT; ", old_table(table), column);
-  if (sequence.identity)
-    return fmt::format("SELECT setval({}, last_value, is_called) FROM {}; {} DROP SEQUENCE {}; ",
-                       sql_literal(sequence.name), identity_successor(table), drop,
-                       identity_successor(table));
-  return fmt::format("{} ALTER SEQUENCE {} OWNED BY {}.{}; ", drop, sequence.name, before_table(table),
-                     column);
+  if (!sequence.identity)
+    return fmt::format("{} ALTER SEQUENCE {} OWNED BY {}.{}; ", drop, sequence.name, before_table(table),
+                       column);
+  const std::string successor = qualified(table.schema, successor_name(table, sequence));
+  return fmt::format("SELECT setval({}, last_value, is_called) FROM {}; {} DROP SEQUENCE {}; ",
+                     sql_literal(sequence.name), successor, drop, successor);
+}
+
+std::string return_sequences(const ConversionTable& table) {
+  std::string text;
+  for (const ConversionTable::Sequence& sequence : table.sequences) text += return_sequence(table, sequence);
+  return text;
 }
 
 std::string defaults(const ConversionTable& table) {
@@ -368,14 +399,15 @@ std::string make_partitions(const ConversionTable& table) {
       sql_literal(table.name));
 }
 
+// The key is named with its table everywhere: a plain name after ORDER BY is that of the text it is told as.
 std::string batch_end(const ConversionTable& table, const std::vector<std::string>& position,
                       const std::vector<std::string>& last, std::uint64_t rows) {
-  const std::string key = list_of(table.key);
+  const std::string key = list_of(table.key, "o.");
   std::string texts;
   for (const std::string& part : table.key)
-    texts += fmt::format("{}{}::text", texts.empty() ? "" : ", ", sql_identifier(part));
+    texts += fmt::format("{}o.{}::text", texts.empty() ? "" : ", ", sql_identifier(part));
   const std::string beyond = position.empty() ? "" : fmt::format("({}) > ({}) AND ", key, literals(position));
-  return fmt::format("SELECT {} FROM {} WHERE {}({}) <= ({}) ORDER BY {} OFFSET {} LIMIT 1", texts,
+  return fmt::format("SELECT {} FROM {} AS o WHERE {}({}) <= ({}) ORDER BY {} OFFSET {} LIMIT 1", texts,
                      old_table(table), beyond, key, literals(last), key, rows - 1);
 }
 
@@ -469,26 +501,45 @@ WHERE o.attname IS NULL OR k.name IS NULL OR n.attname IS NULL OR format_type(o.
                      literals(table.locator()));
 }
 
+// The old table's indexes are set aside before any name is given; partitions stay where they are when the
+// names have been changed back.
+std::string taken_names(const ConversionTable& table) {
+  std::vector<std::string> names = table.brought_names;
+  names.push_back(table.name + "_before");
+  for (const ConversionTable::Sequence& sequence : table.sequences)
+    if (sequence.identity) names.push_back(successor_name(table, sequence));
+  return fmt::format(R"sql(
+SELECT CASE WHEN x.indexrelid IS NOT NULL THEN 'an index of ' || x.indrelid::regclass
+            ELSE CASE c.relkind WHEN 'v' THEN 'a view' WHEN 'm' THEN 'a materialized view' WHEN 'S' THEN 'a sequence'
+                                WHEN 'c' THEN 'a type' ELSE 'a table' END END, c.relname
+FROM pg_class c LEFT JOIN pg_index x ON x.indexrelid = c.oid
+WHERE c.relnamespace = {0}::regnamespace AND c.relname IN ({1}) AND x.indrelid IS DISTINCT FROM {2}::regclass
+  AND coalesce(x.indrelid, c.oid) NOT IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = to_regclass({3}))
+ORDER BY 2)sql",
+                     sql_literal(sql_identifier(table.schema)), literals(names),
+                     sql_literal(old_table(table)), sql_literal(next_table(table)));
+}
+
 std::string swap(const ConversionTable& table) {
-  return stop_noting(table, old_table(table)) + rename_indexes(old_table(table), true) +
+  return stop_noting(table, old_table(table)) + set_indexes_aside(table) +
          fmt::format("ALTER TABLE {} RENAME TO {}; ALTER TABLE {} SET SCHEMA {};", old_table(table),
                      sql_identifier(table.name + "_before"), next_table(table),
                      sql_identifier(table.schema)) +
          bring_partitions(table) + run_jobs(table, table.schema, true) + copy_rights(table) +
-         defaults(table) + bring_sequence(table) + tell_aggregates(table);
+         defaults(table) + bring_sequences(table) + tell_aggregates(table);
 }
 
 std::string swap_back(const ConversionTable& table) {
-  return stop_noting(table, old_table(table)) + return_sequence(table) +
+  return stop_noting(table, old_table(table)) + return_sequences(table) +
          drop_kept_columns(table, old_table(table)) +
          fmt::format("TRUNCATE {}; ALTER TABLE {} SET SCHEMA wellhead_next; ALTER TABLE {} RENAME TO {}; ",
                      old_table(table), old_table(table), before_table(table), sql_identifier(table.name)) +
-         rename_indexes(old_table(table), false);
+         name_indexes_again(table);
 }
 
 std::string finish(const ConversionTable& table, const std::vector<std::string>& dropped) {
-  std::string text =
-      stop_noting(table, old_table(table)) + fmt::format("DROP TABLE {}; ", before_table(table));
+  std::string text = stop_noting(table, old_table(table)) +
+                     fmt::format("DROP TABLE {}; DROP TABLE {}; ", before_table(table), index_names(table));
   for (const std::string& column : dropped)
     text += fmt::format("ALTER TABLE {} DROP COLUMN {}; ", old_table(table), sql_identifier(column));
   // Another table may be on its way.

@@ -58,6 +58,9 @@ enum class Direction : std::uint8_t { forward, back };
 // may be null: a name and what is wrong with it.
 [[nodiscard]] std::string changed_columns(const ConversionTable& table);
 
+// Relations that have a name which the swap gives to another: what it is, and its name.
+[[nodiscard]] std::string taken_names(const ConversionTable& table);
+
 [[nodiscard]] std::string swap(const ConversionTable& table);
 [[nodiscard]] std::string swap_back(const ConversionTable& table);
 [[nodiscard]] std::string finish(const ConversionTable& table, const std::vector<std::string>& dropped);

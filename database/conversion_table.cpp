@@ -99,6 +99,13 @@ SELECT 'the replica identity' FROM pg_class WHERE oid = {0}::regclass AND relrep
 UNION ALL
 SELECT 'the statistics ' || stxname FROM pg_statistic_ext WHERE stxrelid = {0}::regclass)sql";
 
+// {0} the new table. Chunks are not asked for: they have a schema of their own.
+constexpr const char* brought_question = R"sql(
+WITH parts AS (SELECT {0}::regclass::oid AS oid UNION ALL SELECT inhrelid FROM pg_inherits WHERE inhparent = {0}::regclass)
+SELECT c.relname FROM pg_class c JOIN pg_class t ON t.oid = {0}::regclass AND t.relnamespace = c.relnamespace
+WHERE c.oid <> t.oid AND (c.oid IN (SELECT oid FROM parts)
+  OR c.oid IN (SELECT x.indexrelid FROM pg_index x JOIN parts ON parts.oid = x.indrelid)) ORDER BY 1)sql";
+
 std::string join(const std::vector<std::string>& parts, std::string_view between) {
   std::string text;
   for (const std::string& part : parts) text += (text.empty() ? "" : std::string(between)) + part;
@@ -256,6 +263,7 @@ class Reader {
       table_.checks.push_back({row[0].value_or(""), row[1].value_or("")});
     for (const std::string& columns : first_of(ask(unique_question, new_))) add_unique_key(columns);
     table_.left_behind = first_of(ask(left_question, old_));
+    table_.brought_names = first_of(ask(brought_question, new_));
     const auto device = std::ranges::find(table_.columns, table_.device_column, &ConversionColumn::name);
     if (device == table_.columns.end() || device->old_type.empty()) table_.device_column.clear();
   }
@@ -290,7 +298,7 @@ class Reader {
           table_.name, column.name);
     column.generated = row[7] == "t";
     const bool identity = row[9] == "t";
-    if (!missing && row[10]) table_.sequence = {column.name, row[10].value_or(""), identity};
+    if (!missing && row[10]) table_.sequences.push_back({column.name, row[10].value_or(""), identity});
     if (column.kept && identity) column.required = true;
     table_.columns.push_back(std::move(column));
   }

@@ -40,12 +40,14 @@ struct ConversionTable {
   std::vector<ConversionCheck> checks;
   std::vector<std::vector<std::string>> unique_keys;  // of the new table, beyond what the old key makes sure
   std::vector<std::string> left_behind;               // what of the old table the new one does not get
-  // The sequence behind a column of the old table; column is empty where there is none.
+  std::vector<std::string> brought_names;  // of indexes and partitions, which come with the new table
+  // The sequence behind a column of the old table.
   struct Sequence {
     std::string column;
     std::string name;  // qualified and quoted
     bool identity = false;
-  } sequence;
+  };
+  std::vector<Sequence> sequences;
   bool partitioned = false;  // by PostgreSQL's own means, not TimescaleDB's
 
   // What tells a row from all others, and finds it fast: key, device, time; each once.

@@ -22,6 +22,9 @@ constexpr const char* session_settings =
     "SET extra_float_digits = 1; SET bytea_output = 'hex'; SET default_transaction_isolation = 'read "
     "committed'";
 constexpr std::uint64_t mebibyte = 1'048'576;
+// Before it, a hypertable whose compression is on takes neither a unique constraint nor SET NOT NULL, and
+// both are given to the new table when its rows are there.
+constexpr ExtensionVersion constraints_where_compressed{2, 18};
 
 std::string comma_separated(const std::vector<std::string>& words) {
   std::string text;
@@ -129,6 +132,38 @@ Converter::Outcome Converter::check_dropped(const ConversionTable& table) const 
   return {};
 }
 
+Converter::Outcome Converter::check_server() {
+  const auto server = detect_server(database_);
+  if (!server) return std::unexpected(describe(server.error()));
+  if (!server->has_compression() || server->timescaledb_version >= constraints_where_compressed) return {};
+  return std::unexpected(fmt::format(
+      "The conversion of {} needs TimescaleDB 2.18 or newer on the Community edition, and this is "
+      "{}, which takes no constraints on a table whose compression is on. Nothing was changed; "
+      "install a newer one and run ALTER EXTENSION timescaledb UPDATE, then run this again.",
+      table_, describe(*server)));
+}
+
+Converter::Outcome Converter::check_names(const ConversionTable& table) {
+  const auto taken = database_.query(conversion_sql::taken_names(table));
+  if (!taken) return std::unexpected(describe(taken.error()));
+  std::string problems;
+  for (const DatabaseRow& row : *taken)
+    problems += fmt::format(
+        "{}There is {} named {}, a name that the conversion gives to another. Nothing was changed; rename "
+        "or drop it.",
+        problems.empty() ? "" : "\n", row[0].value_or(""), row[1].value_or(""));
+  if (problems.empty()) return {};
+  return std::unexpected(problems);
+}
+
+std::expected<ConversionTable, std::string> Converter::read_to_convert() {
+  if (const Outcome fits = check_server(); !fits) return std::unexpected(fits.error());
+  auto table = read(table_);
+  if (!table) return table;
+  if (const Outcome free = check_names(*table); !free) return std::unexpected(free.error());
+  return table;
+}
+
 std::expected<ConversionStatus, std::string> Converter::status() {
   return Conversion::status(database_, table_);
 }
@@ -147,18 +182,10 @@ std::expected<ConversionPlan, std::string> Converter::plan() {
                   "removes it, --rollback brings it back",
                   table_)
             : ""));
-  auto table = read(table_);
+  auto table = read_to_convert();
   if (!table) return std::unexpected(table.error());
   if (const Outcome fits = check_dropped(*table); !fits) return std::unexpected(fits.error());
   plan.table = std::move(*table);
-  const auto before = database_.query(fmt::format("SELECT to_regclass({}) IS NOT NULL",
-                                                  sql_literal(conversion_sql::before_table(plan.table))));
-  if (!before) return std::unexpected(describe(before.error()));
-  if (before->front().front() == "t")
-    return std::unexpected(
-        fmt::format("There is a table named {0}_before, which the old table is to be called. Nothing "
-                    "was changed; rename or drop it.",
-                    table_));
   const auto size = measure_conversion(database_, plan.table);
   if (!size) return std::unexpected(size.error());
   plan.size = *size;
@@ -181,7 +208,7 @@ Converter::Outcome Converter::start() {
   if (!planned) return std::unexpected(planned.error());
   if (const auto applied = migrator_.up_beside(); !applied) return std::unexpected(applied.error());
   // The migrations may have made the extension, and with it another table.
-  auto table = read(table_);
+  auto table = read_to_convert();
   if (!table) return std::unexpected(table.error());
   return Conversion(database_, std::move(*table), options_, tell_).run(planned->size.rows);
 }
@@ -192,7 +219,7 @@ Converter::Outcome Converter::run() {
   if (!now) return std::unexpected(now.error());
   if (now->state != "copying" && now->state != "copied") return start();
   tell_(fmt::format("Going on with the conversion of {}, which is {}.", table_, now->state));
-  auto table = read(table_);
+  auto table = read_to_convert();
   if (!table) return std::unexpected(table.error());
   return Conversion(database_, std::move(*table), options_, tell_).run(now->rows_expected);
 }

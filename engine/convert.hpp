@@ -42,7 +42,11 @@ class Converter {
  private:
   [[nodiscard]] Outcome lock();
   [[nodiscard]] std::expected<ConversionTable, std::string> read(const std::string& old_name);
+  // The table as it is to be converted. An error also where that would fail at its end.
+  [[nodiscard]] std::expected<ConversionTable, std::string> read_to_convert();
+  [[nodiscard]] Outcome check_server();
   [[nodiscard]] Outcome check_dropped(const ConversionTable& table) const;
+  [[nodiscard]] Outcome check_names(const ConversionTable& table);
   // With the lock, on a conversion that stands where `old_name` is right.
   [[nodiscard]] std::expected<Conversion, std::string> resume(const std::string& old_name);
   [[nodiscard]] Outcome start();

@@ -27,6 +27,7 @@ constexpr seconds report_section_timeout{30};
 // One slice of an aggregate over a busy table; it is a bound for what hangs, not a goal.
 constexpr std::chrono::minutes statement_timeout{30};
 
+constexpr const char* look_task = "look";
 constexpr const char* partitions_task = "partitions";
 constexpr const char* retention_task = "retention";
 constexpr const char* report_task = "report";
@@ -41,10 +42,11 @@ PostgresOptions with_own_limits(PostgresOptions options) {
 
 }  // namespace
 
-MaintenanceThread::MaintenanceThread(PostgresOptions options, bool watch)
+MaintenanceThread::MaintenanceThread(PostgresOptions options, bool watch, seconds look_every)
     : database_(with_own_limits(std::move(options)), "wellhead maintenance"),
       maintenance_(database_),
-      watch_(watch) {
+      watch_(watch),
+      look_every_(look_every) {
   database_.interrupt_with(&interrupted_);
 }
 
@@ -82,10 +84,12 @@ std::expected<void, std::string> MaintenanceThread::turn() {
   if (!database_.connected()) {
     if (const auto connected = database_.connect(); !connected)
       return std::unexpected("the database cannot be reached: " + describe(connected.error()));
-    if (auto prepared = maintenance_.prepare(); !prepared) return prepared;
     // After a step that failed, all but that one are due when they were.
     if (!step_failed_) schedule_.reset();
+    schedule_.again(look_task);
   }
+  if (schedule_.due(look_task, look_every_, steady_clock::now()))
+    if (auto prepared = maintenance_.prepare(); !prepared) return prepared;
   MaintenanceReport report;
   const auto done = run_due(report);
   step_failed_ = !done && database_.connected();

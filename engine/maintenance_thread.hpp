@@ -39,8 +39,13 @@ struct MaintenanceStats {
 
 class MaintenanceThread {
  public:
-  // With `watch` it also asks the database for what metrics show of it, once a minute.
-  explicit MaintenanceThread(PostgresOptions options, bool watch = false);
+  // Tables come under its care while it runs: one that is converted does when it has its name.
+  static constexpr std::chrono::seconds look_every_default{60};
+
+  // With `watch` it also asks the database for what metrics show of it, once a minute. Every `look_every` it
+  // looks anew what there is to care for.
+  explicit MaintenanceThread(PostgresOptions options, bool watch = false,
+                             std::chrono::seconds look_every = look_every_default);
   ~MaintenanceThread() { stop(); }
 
   void start();
@@ -74,6 +79,7 @@ class MaintenanceThread {
   Schedule schedule_;
   MaintenanceStats stats_;
   const bool watch_;
+  const std::chrono::seconds look_every_;
   std::string report_problem_;  // told last
   std::string problems_;        // of this turn
   bool step_failed_ = false;    // in the last turn, on a connection that held

@@ -79,6 +79,27 @@ TEST_F(MaintenanceThreadTest, ADatabaseWithoutTheTablesIsAFailureAndNothingElse)
   EXPECT_LT(steady_clock::now() - before, std::chrono::seconds(2)) << "it waited for its next turn";
 }
 
+TEST_F(MaintenanceThreadTest, ATableThatGetsItsNameWhileItIsConnectedIsCaredForFromThenOn) {
+  database_->create_shipped_tables();
+  if (database_->edition() == "community")
+    GTEST_SKIP() << "the server computes the aggregates there, whoever looks";
+  database_->execute(
+      "INSERT INTO telemetry (timestamp, device_id) VALUES (now() - interval '40 days', 'well-1')");
+  database_->execute(
+      "INSERT INTO wellhead_invalidation SELECT 'telemetry', timestamp, timestamp + interval '1 second' "
+      "FROM telemetry");
+  // As while it is being converted.
+  database_->execute("CREATE SCHEMA wellhead_next; CREATE TABLE wellhead_next.telemetry (x int)");
+  MaintenanceThread thread(options(), true, std::chrono::seconds(1));
+  thread.start();
+  ASSERT_TRUE(soon([&] { return thread.stats().report.get() != nullptr; })) << "its first turn is done";
+  EXPECT_EQ(thread.stats().transactions.value(), 0U);
+  database_->execute("DROP SCHEMA wellhead_next CASCADE");
+  EXPECT_TRUE(soon([&] { return thread.stats().transactions.value() == 3; }));
+  thread.stop();
+  EXPECT_EQ(thread.stats().failures.value(), 0U) << "it is the same connection";
+}
+
 TEST_F(MaintenanceThreadTest, ChunksThatCannotBeMadeKeepNothingElseFromBeingDone) {
   database_->create_shipped_tables();
   database_->execute(
