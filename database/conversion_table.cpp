@@ -175,12 +175,12 @@ class Reader {
     if (!server) return problem("The server's version cannot be read: {}.", describe(server.error()));
     const bool plain = server->edition == Edition::plain;
     // Where the extension can be made, the migrations make it first.
-    table_.partitioned = plain && !(server->available && server->preloaded);
+    table_.partitioned = plain && (server->partitioned || !(server->available && server->preloaded));
     const std::string schema = sql_literal(sql_identifier(table_.schema));
-    const std::string hypertable =
-        plain ? "false"
-              : "EXISTS (SELECT FROM timescaledb_information.hypertables h WHERE "
-                "h.hypertable_schema::regnamespace = c.relnamespace AND h.hypertable_name = c.relname)";
+    const std::string hypertable = plain ? "false"
+                                         : "EXISTS (SELECT FROM timescaledb_information.hypertables h WHERE "
+                                           "quote_ident(h.hypertable_schema)::regnamespace = c.relnamespace "
+                                           "AND h.hypertable_name = c.relname)";
     const DatabaseRows rows = ask(facts_question, schema, sql_literal(old_name_), hypertable);
     if (!problems_.empty()) return false;
     if (rows.empty())
