@@ -6,6 +6,8 @@
 // it: they name no schema, and never ask whether a table exists (which would find the live one).
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "database/snapshot.hpp"
 #include "engine/migrate.hpp"
 
@@ -21,12 +23,17 @@ constexpr const char* enter_scratch_statements =
     "true)";
 
 // Where tables are partitions beside the extension, migrations are to find none, as they did when they made
-// them. What comes before pg_catalog in the path is found before it. Only up to the last file that is for
-// some editions: from then on the tables are there, and views of later files want the real one.
+// them. What comes before pg_catalog in the path is found before it. Only up to the first file that makes
+// views: the tables are there by then, and views are to be of the real one.
 constexpr const char* hide_extension =
     "; CREATE VIEW pg_extension AS SELECT * FROM pg_catalog.pg_extension WHERE extname <> 'timescaledb'; "
     "SET LOCAL search_path = wellhead_verify, pg_catalog";
 constexpr const char* show_extension = "DROP VIEW pg_extension";
+
+bool makes_views(const Migration& migration) {
+  return migration.sql.find("CREATE VIEW") != std::string_view::npos ||
+         migration.sql.find("CREATE OR REPLACE VIEW") != std::string_view::npos;
+}
 
 std::string sentence(const DatabaseError& error) {
   return fmt::format(
@@ -93,24 +100,25 @@ std::vector<const Migration*> Migrator::wanted(std::span<const MigrationRecord> 
 Migrator::Outcome Migrator::enter_scratch(std::span<const Migration* const> wanted) {
   const auto now = server();
   if (!now) return std::unexpected(now.error());
-  const bool hidden = now->partitioned && !now->timescaledb.empty();
+  bool hidden = now->partitioned && !now->timescaledb.empty();
   const std::string begin = database_.in_transaction() ? "" : "BEGIN; ";
   if (const auto entered = database_.query(begin + enter_scratch_statements + (hidden ? hide_extension : ""));
       !entered)
     return std::unexpected(sentence(entered.error()));
-  const Migration* last_of_editions = nullptr;
-  for (const Migration* migration : wanted)
-    if (!migration->edition.editions.empty()) last_of_editions = migration;
+  const auto show = [&]() -> Outcome {
+    if (!std::exchange(hidden, false)) return {};
+    const auto shown = database_.run(show_extension);
+    return shown ? Outcome() : std::unexpected(sentence(shown.error()));
+  };
   for (const Migration* migration : wanted) {
+    if (makes_views(*migration))
+      if (Outcome shown = show(); !shown) return shown;
     if (const auto ran = database_.run(migration->sql); !ran)
       return std::unexpected(
           fmt::format("The migration {:04}_{} does not run by itself: {}. Nothing was changed.",
                       migration->version, migration->name, describe(ran.error())));
-    if (!hidden || migration != last_of_editions) continue;
-    if (const auto shown = database_.run(show_extension); !shown)
-      return std::unexpected(sentence(shown.error()));
   }
-  return {};
+  return show();
 }
 
 Migrator::Outcome Migrator::in_scratch(const std::function<Outcome()>& look) {
