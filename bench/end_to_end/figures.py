@@ -10,7 +10,7 @@ import typing
 from harness import spread
 from peers import service_name
 from gate import Parts
-from plan import ACKS, CONNECTIONS, CONNECTIONS_BATCH_LARGE, PROTOCOLS, bound_name, connections_name, node_name
+from plan import ACKS, CONNECTIONS, CONNECTIONS_BATCH, CONNECTIONS_BATCH_LARGE, PROTOCOLS, bound_name, connections_name, node_name
 
 BATCHES = (1000, 100)
 HEADLINES = tuple(node_name(protocol, "journal", batch) for batch in BATCHES for protocol in PROTOCOLS)
@@ -82,9 +82,8 @@ def all_figures():
     yield Figure("null sink, records per second and reactor", ("null_sink",), rate)
     yield Figure("null sink: node's CPU seconds per million records", ("null_sink",), lambda node: cpu(node, "node"))
     few, many = CONNECTIONS
-    yield ratio_of_rates("10,000 connections / 10", connections_name(many), connections_name(few))
-    yield ratio_of_rates(f"10,000 connections / 10, batches of {CONNECTIONS_BATCH_LARGE}", connections_name(many, CONNECTIONS_BATCH_LARGE),
-                         connections_name(few, CONNECTIONS_BATCH_LARGE))
+    for batch in (CONNECTIONS_BATCH, CONNECTIONS_BATCH_LARGE):
+        yield ratio_of_rates(f"10,000 connections / 10, batches of {batch}", connections_name(many, batch), connections_name(few, batch))
     yield Figure("memory under full load, MiB", HEADLINES, lambda *nodes: max(node["memory_mib"] for node in nodes))
 
 

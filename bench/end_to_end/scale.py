@@ -18,7 +18,7 @@ import time
 from drive import follow
 from harness import Run, say
 from processes import CpuMeter, thread_cpu_seconds
-from scale_model import GROUPS, Model, Setup, Shape
+from scale_model import GROUPS, LARGE, Model, Setup, Shape
 
 ERROR_MAX = 0.20
 OPTIONS = {"rounds": (int, 3, "of each setup"), "records": (int, 400000, "in each round")}
@@ -47,6 +47,7 @@ CASES = (
     Case("100 columns", True, wide=100),
     Case("1,000 bytes more", True, padded=True),
     Case("1,000,000 devices", True, devices=1_000_000),
+    Case("10,000 connections", True, connections=10_000),
     Case("40 columns", False, wide=40),
     Case("10 devices", False, devices=10),
     Case("100,000 devices", False, devices=100_000),
@@ -54,7 +55,8 @@ CASES = (
     Case("4 shards", False, shards=4),
     Case("2 reactors", False, reactors=2),
     Case("1 connection", False, connections=1),
-    Case("10,000 connections", False, connections=10_000),
+    Case("100 connections", False, connections=100),
+    Case("2,500 connections", False, connections=2_500),
 )
 
 
@@ -160,7 +162,7 @@ class Bench:
             threads, spent = thread_seconds(node.process.pid), meter.spent()
             spent["sender"] = sender.cpu_seconds()
         costs = {group: threads[group] - before[group] for group in before} | spent
-        measured = {"rate": records / seconds, "used": sum(costs.values()) / seconds / os.cpu_count(),
+        measured = {"rate": records / seconds, "records": records, "used": sum(costs.values()) / seconds / os.cpu_count(),
                     "costs": {group: cost / records * 1e9 for group, cost in costs.items()},
                     "record_bytes": path.stat().st_size / file_records,
                     "row_bytes": node.metric("wellhead_shard_committed_bytes_total") / records,
@@ -183,7 +185,7 @@ def setup_of(case, measured, flush_rows):
     fields = case.wide - 2 if case.wide else len(TELEMETRY_FIELDS)
     columns = case.wide or len(TELEMETRY_FIELDS) + 7
     shape = Shape(fields, columns, 0 if case.wide else len(TELEMETRY_FIELDS), measured["record_bytes"], measured["row_bytes"])
-    return Setup(shape, case.reactors, case.shards, case.devices, flush_rows)
+    return Setup(shape, case.reactors, case.shards, case.devices, case.connections, measured["records"], flush_rows)
 
 
 def judge(run, results):
@@ -203,8 +205,18 @@ def judge(run, results):
         say(f"{case.name:<20} {results[case.name]['rate']:9,.0f} records/s, predicted {rate:9,.0f} ({error:+.0%}), limited by its {limit}"
             f"{'; fitted' if case.fitted else ''}")
     run.target("largest error of a prediction", max(errors), ERROR_MAX)
-    return {"cases": told, "used": round(base["used"], 3), "terms_ns": {group: [round(term, 3) for term in terms] for group, terms in model.terms.items()},
+    return {"cases": told, "large_machine": tell_large_machine(model, setups["telemetry"], base["wal_bytes"]), "used": round(base["used"], 3), "terms_ns": {group: [round(term, 3) for term in terms] for group, terms in model.terms.items()},
             "telemetry_bytes": {key: round(base[key]) for key in ("record_bytes", "row_bytes", "wal_bytes", "flush_rows")}}
+
+
+def tell_large_machine(model, setup, wal_bytes):
+    told = {}
+    for name, with_database in (("database on it", True), ("database elsewhere", False)):
+        large = told[name] = model.on(LARGE, setup, wal_bytes, with_database)
+        parts = ", ".join(f"{part} {limit / 1e6:.1f}" for part, limit in sorted(large["limits"].items(), key=lambda item: item[1]))
+        say(f"{LARGE.processors} cores, {name}: {large['records_per_second'] / 1e6:.1f} million records/s at most, limited by its {large['limit']} "
+            f"(millions by part: {parts}), {large['reactors']:.0f} reactors and {large['shards']:.0f} shards busy")
+    return told
 
 
 def main():

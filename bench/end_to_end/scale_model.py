@@ -3,14 +3,17 @@
 A record costs processor time in each of the groups that work on it, and a machine takes as many as its processors have time for, or
 as the most loaded single thread does:
 
-    receive  = base + by_field * fields + by_byte * record_bytes                   a reactor's thread
+    receive  = base + by_field * fields + by_byte * record_bytes + by_connection * connections     a reactor's thread
     journal  = by_byte * row_bytes                                                 the thread that writes its blocks
-    shard    = base + by_byte * row_bytes + by_scored * scored_fields              a shard's thread
+    shard    = base + by_byte * row_bytes + by_scored * scored_fields + by_new * new               a shard's thread
     database = base + by_column * columns + by_run * runs                          the session a shard drives, and what it makes others do
-    records/s = min(processors * used / sum, reactors / receive, shards / database)
+    sender   = base + by_byte * record_bytes + by_connection * connections
+    records/s = min(processors * used / sum, reactors / receive, shards / (shard + database))
 
-`runs` is how many rows of a flush are the first of their device there: each is a way down the index. `used` is how much of the
-processors the groups take when nothing more fits in; the rest is the system's.
+`connections` is how many there are to a record: each is made, and its records come in pieces of their own. `new` is the share of
+records that are their device's first: its baseline is made, and asked of the database. `runs` is how many rows of a flush are the
+first of their device there: each is a way down the index. A shard sorts and scores a flush before its session stores it, so one adds
+to the other. `used` is how much of the processors the groups take when nothing more fits in; the rest is the system's.
 """
 
 import dataclasses
@@ -35,7 +38,13 @@ class Setup:
     reactors: int = 1
     shards: int = 2
     devices: int = 1000
+    connections: int = 4
+    records: int = 400_000
     flush_rows: float = 20_000
+
+    @property
+    def new(self):
+        return min(1.0, self.devices / self.records)
 
     @property
     def runs(self):
@@ -43,12 +52,27 @@ class Setup:
         return min(1.0, self.devices / self.shards / self.flush_rows)
 
 
+@dataclasses.dataclass(frozen=True)
+class Machine:
+    """A machine that is not here; bytes are those a second that each part is taken to carry, as its vendors say."""
+
+    processors: int
+    network_bytes: float
+    journal_bytes: float
+    wal_bytes: float
+
+
+# 64 cores, 100 Gb/s, and an NVMe drive each for the journal and for the database's WAL.
+LARGE = Machine(64, 12.5e9, 3e9, 3e9)
+
+
 def features(group, setup):
     """What the group's cost is a sum of."""
     shape = setup.shape
-    return {"receive": (1, shape.fields, shape.record_bytes), "journal": (shape.row_bytes,),
-            "shard": (1, shape.row_bytes, shape.scored), "database": (1, shape.columns, setup.runs),
-            "sender": (shape.record_bytes,)}[group]
+    connections = setup.connections / setup.records
+    return {"receive": (1, shape.fields, shape.record_bytes, connections), "journal": (shape.row_bytes,),
+            "shard": (1, shape.row_bytes, shape.scored, setup.new), "database": (1, shape.columns, setup.runs),
+            "sender": (1, shape.record_bytes, connections)}[group]
 
 
 def solve(rows, values):
@@ -100,6 +124,21 @@ class Model:
         limits = {"processors": (processors or self.processors) * self.used * 1e9 / sum(costs.values()),
                   "reactors": setup.reactors * 1e9 / costs["receive"]}
         if costs.get("database"):
-            limits["shards' sessions"] = setup.shards * 1e9 / costs["database"]
+            limits["shards"] = setup.shards * 1e9 / (costs["shard"] + costs["database"])
         limit = min(limits, key=limits.get)
         return limits[limit], limit
+
+    def on(self, machine, setup, wal_bytes, with_database):
+        """What a larger machine would take by each of its parts, in records/s, with as many reactors and shards as it wants; and how many
+        of these it keeps busy. The sender is elsewhere, and so is the database without `with_database`. What threads wait for of each
+        other (locks of the database's, above all) is not in it."""
+        costs = self.costs(setup)
+        groups = ("receive", "journal", "shard", *(("database",) if with_database else ()))
+        limits = {"processors": machine.processors * self.used * 1e9 / sum(costs[group] for group in groups),
+                  "network": machine.network_bytes / setup.shape.record_bytes,
+                  "journal's disk": machine.journal_bytes / setup.shape.row_bytes}
+        if with_database:
+            limits["WAL's disk"] = machine.wal_bytes / wal_bytes
+        rate = min(limits.values())
+        return {"records_per_second": rate, "limit": min(limits, key=limits.get), "limits": limits,
+                "reactors": rate * costs["receive"] / 1e9, "shards": rate * (costs["shard"] + costs["database"]) / 1e9}
