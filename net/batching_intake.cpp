@@ -82,7 +82,9 @@ BatchingIntake::BatchingIntake(const BatchingOptions& options, std::vector<Shard
     WELLHEAD_ASSERT(sections >= lane_count);
     batches_unsent_max_ = static_cast<std::uint32_t>(std::min<std::size_t>(sections, options_.batches_max));
     returns_owed_max_ = std::max(options_.batches_max / returns_divisor, lane_count);
-    batches_kept_max_ = std::max(options_.batches_max - options_.batches_max / kept_free_divisor, lane_count);
+    // What remains has a batch for each shard at least, or a request for all of them would never fit.
+    const std::uint32_t left = std::max(options_.batches_max / kept_free_divisor, lane_count);
+    batches_kept_max_ = std::max(options_.batches_max - left, lane_count);
   }
   stats_.rejected_by_stream = std::vector<RejectedByCode>(options_.streams);
   look_at_shards();
@@ -229,12 +231,18 @@ std::optional<SubmitResult> BatchingIntake::refuse_before_decoding(AckLevel ack)
     if (problem.empty()) problem = "the connection to the database is being made; repeat in a moment";
     return SubmitResult{.submission = Submission::unavailable, .message = std::move(problem)};
   }
-  if (refused_.for_memory || (refused_.for_returns && ack == AckLevel::commit))
+  if ((refused_.for_memory && room_is_coming()) || (refused_.for_returns && ack == AckLevel::commit))
     return SubmitResult{.submission = Submission::busy, .message = {}};
   const bool not_ready = gate_ && gate_->state() == JournalGate::State::not_ready;
   if (!not_ready && book_.pending() < options_.requests_max) return std::nullopt;
   refused_.for_memory = true;
   return SubmitResult{.submission = Submission::busy, .message = {}};
+}
+
+// Batches will be free soon, whatever the database does. Else whoever needs little is not to wait behind one
+// who needs much: that one may wait for the database.
+bool BatchingIntake::room_is_coming() const {
+  return gate_ ? batches_unsent_ > 0 || gate_->on_its_way() : batches_.free_count() < batches_.count();
 }
 
 // The rows are taken back. Where nothing else is in their way, waiting would never help.
@@ -254,6 +262,7 @@ SubmitResult BatchingIntake::refuse_for_memory() {
                        "");
     case Shortage::returns:
       if (batches_unsent_ > 0 || returns_owed_ > 0) break;
+      if (returns_wanted_ <= std::min(returns_owed_max_, batches_kept_max_)) break;
       return too_large(returns_owed_max_ * options_.batch_bytes,
                        "this node keeps for rows whose commit is waited for",
                        " or with Ack: journal, or raise pipeline.memory");
@@ -377,6 +386,7 @@ bool BatchingIntake::reserve_returns() {
   std::uint32_t added = 0;
   for_each_batch_in_work([&](const Batch& batch) { added += batch.must_return() ? 0U : 1U; });
   shortage_ = Shortage::returns;
+  returns_wanted_ = added;
   if (returns_owed_ + added > returns_owed_max_ || returns_owed_ + added + others_away_ > batches_kept_max_)
     return false;
   returns_owed_ += added;

@@ -116,8 +116,9 @@ class BatchingIntake final : public Intake, private RowSink {
   };
   // What there was not enough of for the last request that did not fit.
   enum class Shortage : std::uint8_t { batches, block, returns, ledger };
-  // Who was refused and is owed on_capacity(): by what stood in the way. Those who come later are refused by
-  // the same at once, without being decoded in vain, and do not overtake who waits.
+  // Who was refused and is owed on_capacity(): by what stood in the way. While that is
+  // about to change, those who come later are refused by the same at once: they are not decoded in vain, and
+  // do not overtake who waits.
   struct Refused {
     bool for_memory = false;
     bool for_returns = false;  // of who waits for the commit
@@ -141,6 +142,7 @@ class BatchingIntake final : public Intake, private RowSink {
   void drop_open(Lane& lane);
 
   [[nodiscard]] std::optional<SubmitResult> refuse_before_decoding(AckLevel ack);
+  [[nodiscard]] bool room_is_coming() const;
   [[nodiscard]] SubmitResult refuse_for_memory();
   [[nodiscard]] DecodeResult decode(const IntakeRequest& request, std::int64_t time_us, RowSink& rows);
   [[nodiscard]] SubmitResult submit_fresh(const IntakeRequest& request, std::int64_t now_us);
@@ -187,6 +189,7 @@ class BatchingIntake final : public Intake, private RowSink {
   std::vector<Batch*> unsent_;        // begin_block()'s own, kept for its memory
   std::uint32_t batches_unsent_ = 0;  // open or sealed
   std::uint32_t returns_owed_ = 0;    // batches whose commit a request waits for, with a journal
+  std::uint32_t returns_wanted_ = 0;  // of these, by the request that asked last
   std::uint32_t others_away_ = 0;     // batches at shards that nobody waits for, with a journal
   // With a journal; see the constructor.
   std::uint32_t batches_unsent_max_;

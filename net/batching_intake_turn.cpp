@@ -50,7 +50,9 @@ std::size_t BatchingIntake::turn(RequestListener& listener) {
   if (capacity_due(work > 0 || journal_changed)) {
     refused_ = {};
     listener.on_capacity();
-    work += book_.deliver(listener) + pass_on();
+    // Also for the next turn's question whether anything moved: those refused meanwhile wait for this, too.
+    settled_ += book_.deliver(listener) + pass_on();
+    work += settled_;
   }
   return work;
 }

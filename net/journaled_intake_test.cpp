@@ -382,6 +382,34 @@ TEST_F(JournaledIntakeTest, ADatabaseThatHangsLeavesRoomForTheJournal) {
   EXPECT_EQ(submit(record("a", 1), 1, false, AckLevel::commit).submission, Submission::taken);
 }
 
+TEST_F(JournaledIntakeTest, WhatIsAwayForOthersOnlyDelaysWhoWaitsForTheCommit) {
+  make_journaled({.batch_bytes = 4096, .batches_max = 32, .block_bytes_max = 128U << 10});
+  const auto device = [](int number) { return "well-" + std::to_string(number); };
+  for (int request = 0; request < 1'000; ++request) {
+    ASSERT_EQ(submit(record(device(request), 1), 1).submission, Submission::taken);
+    turn();
+  }
+  EXPECT_GT(stats().batches_spilled.value(), 0U) << "as many are away as may be: half of all";
+  std::string body;  // more than a quarter of the batches, and less than half
+  for (int row = 0; row < 400; ++row) body += record(device(row), 1);
+  EXPECT_EQ(submit(body, 2, false, AckLevel::commit).submission, Submission::busy) << "not refused for good";
+  // The database hangs: nothing comes back, and what needs much may wait long. What needs little goes on.
+  ASSERT_EQ(submit(record("a", 1), 6).submission, Submission::taken);
+  turn();
+  for (int commits = 0; commits < 8; ++commits) {
+    ASSERT_EQ(submit(record("a", 1), 3, false, AckLevel::commit).submission, Submission::taken);
+    turn();
+  }
+  turn();
+  ASSERT_EQ(submit(body, 4).submission, Submission::busy) << "a quarter of the batches is left";
+  turn();
+  EXPECT_EQ(submit(record("a", 1) + record("b", 2), 5).submission, Submission::taken);
+  turn();
+  for (Batch* batch : take_all()) give_back(batch, BatchOutcome::committed);
+  turn();
+  EXPECT_EQ(submit(body, 2, false, AckLevel::commit).submission, Submission::taken);
+}
+
 TEST_F(JournaledIntakeTest, AllRowsOfARequestAreInOneBlock) {
   make_journaled({.batch_bytes = 4096, .batches_max = 64, .block_bytes_max = 8 * 4096});
   std::string body;  // some five batches
