@@ -181,17 +181,17 @@ def median_of(rounds):
     return whole
 
 
-def setup_of(case, measured, flush_rows):
+def setup_of(case, measured):
     fields = case.wide - 2 if case.wide else len(TELEMETRY_FIELDS)
     columns = case.wide or len(TELEMETRY_FIELDS) + 7
     shape = Shape(fields, columns, 0 if case.wide else len(TELEMETRY_FIELDS), measured["record_bytes"], measured["row_bytes"])
-    return Setup(shape, case.reactors, case.shards, case.devices, case.connections, measured["records"], flush_rows)
+    return Setup(shape, case.reactors, case.shards, case.devices, case.connections, measured["records"])
 
 
 def judge(run, results):
     """Fits the model to some and holds it against the others."""
     base = results["telemetry"]
-    setups = {case.name: setup_of(case, results[case.name], base["flush_rows"]) for case in CASES}
+    setups = {case.name: setup_of(case, results[case.name]) for case in CASES}
     model = Model([(setups[case.name], results[case.name]["costs"]) for case in CASES if case.fitted], base["used"], os.cpu_count())
     told, errors = [], []
     for case in CASES:

@@ -6,14 +6,14 @@ as the most loaded single thread does:
     receive  = base + by_field * fields + by_byte * record_bytes + by_connection * connections     a reactor's thread
     journal  = by_byte * row_bytes                                                 the thread that writes its blocks
     shard    = base + by_byte * row_bytes + by_scored * scored_fields + by_new * new               a shard's thread
-    database = base + by_column * columns + by_run * runs                          the session a shard drives, and what it makes others do
+    database = base + by_column * columns + by_new * new                           the session a shard drives, and what it makes others do
     sender   = base + by_byte * record_bytes + by_connection * connections
     records/s = min(processors * used / sum, reactors / receive, shards / (shard + database))
 
 `connections` is how many there are to a record: each is made, and its records come in pieces of their own. `new` is the share of
-records that are their device's first: its baseline is made, and asked of the database. `runs` is how many rows of a flush are the
-first of their device there: each is a way down the index. A shard sorts and scores a flush before its session stores it, so one adds
-to the other. `used` is how much of the processors the groups take when nothing more fits in; the rest is the system's.
+records that are their device's first: its baseline is made, asked of the database and saved there. A shard sorts and scores a flush
+before its session stores it, so one adds to the other. `used` is how much of the processors the groups take when nothing more fits
+in; the rest is the system's.
 """
 
 import dataclasses
@@ -40,16 +40,10 @@ class Setup:
     devices: int = 1000
     connections: int = 4
     records: int = 400_000
-    flush_rows: float = 20_000
 
     @property
     def new(self):
         return min(1.0, self.devices / self.records)
-
-    @property
-    def runs(self):
-        """Of a flush, by row: with many devices in turn, nearly every row is another one's."""
-        return min(1.0, self.devices / self.shards / self.flush_rows)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +65,7 @@ def features(group, setup):
     shape = setup.shape
     connections = setup.connections / setup.records
     return {"receive": (1, shape.fields, shape.record_bytes, connections), "journal": (shape.row_bytes,),
-            "shard": (1, shape.row_bytes, shape.scored, setup.new), "database": (1, shape.columns, setup.runs),
+            "shard": (1, shape.row_bytes, shape.scored, setup.new), "database": (1, shape.columns, setup.new),
             "sender": (1, shape.record_bytes, connections)}[group]
 
 
