@@ -51,9 +51,10 @@ TEST(Snapshot, APolicyThatIsPausedIsADifference) {
                           {{"telemetry", "policy", "policy_compression"}, "every 12:00:00 with {}"}};
   Snapshot live = expected;
   live[{"telemetry", "policy", "policy_compression"}] = "paused, every 12:00:00 with {}";
-  EXPECT_EQ(differences_between(expected, live),
-            std::vector<std::string>{"telemetry: the policy policy_compression is paused, every 12:00:00 with "
-                                     "{}; it is to be every 12:00:00 with {}."});
+  EXPECT_EQ(
+      differences_between(expected, live),
+      std::vector<std::string>{"telemetry: the policy policy_compression is paused, every 12:00:00 with "
+                               "{}; it is to be every 12:00:00 with {}."});
 }
 
 TEST(Snapshot, EachDifferenceIsASentenceAndOtherTablesAreNobodysConcern) {

@@ -12,8 +12,9 @@ namespace {
 using journal_format::SectionHeader;
 
 // Behind a passed section of this size only the next header is read, not what follows it: the next is likely
-// to be as large, and either of another lane or read whole to where it is wanted. Copying what nobody asks for
-// was a third of the time of a shard that is behind; below, a system call for each section would cost more.
+// to be as large, and either of another lane or read whole to where it is wanted. Copying what nobody asks
+// for was a third of the time of a shard that is behind; below, a system call for each section would cost
+// more.
 constexpr std::uint64_t large_section_bytes = 16U << 10;
 
 }  // namespace

@@ -11,7 +11,7 @@ from limits import GATES
 from plan import all_peers, full_plan, run_round
 from stage import Stage
 
-ROWS, ROUNDS = 400_000, 3
+ROWS, ROUNDS = 800_000, 4
 AGAIN_MAX = 3
 # No further round begins later: together with the last one it is 10 minutes.
 SECONDS_MAX = 480

