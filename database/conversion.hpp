@@ -89,6 +89,9 @@ class Conversion {
   };
   using Step = std::function<DatabaseResult<void>()>;
 
+  // Then the table is changed faster than its changes are brought over.
+  static constexpr int catch_up_rounds = 10'000;
+
   [[nodiscard]] std::expected<ConversionStatus, std::string> current();
   [[nodiscard]] Outcome run_steps(std::uint64_t rows_expected);
   void tell_rate(std::chrono::steady_clock::time_point begun);

@@ -3,48 +3,28 @@
 #include <gtest/gtest.h>
 
 #include "database/lifecycle_fixture.hpp"
+#include "database/odd_server.hpp"
 
 namespace wellhead {
 namespace {
 
-// A connection to the test's server that takes itself for the Community edition. A refresh of its aggregates
-// ends as the test wants.
-class CommunityInDisguise : public Database {
+// It takes itself for the Community edition, and a refresh of its aggregates ends as the test wants.
+class CommunityInDisguise : public OddServer {
  public:
-  explicit CommunityInDisguise(Database& real) : real_(real) {}
+  explicit CommunityInDisguise(Database& real)
+      : OddServer(real, [](DatabaseRow& row) {
+          row[2] = "2.19.3";
+          row[3] = "timescale";
+        }) {}
 
   // Empty: as it should.
   std::string refresh_ends_with;
 
-  void interrupt_with(const std::atomic<bool>* stopping) noexcept override { real_.interrupt_with(stopping); }
-  void on_notice(std::function<void(const DatabaseNotice&)> handler) override {
-    real_.on_notice(std::move(handler));
-  }
-  [[nodiscard]] DatabaseResult<void> connect() override { return real_.connect(); }
-  void disconnect() noexcept override { real_.disconnect(); }
-  [[nodiscard]] bool connected() const noexcept override { return real_.connected(); }
-  [[nodiscard]] bool in_transaction() const noexcept override { return real_.in_transaction(); }
-  [[nodiscard]] bool alive() override { return real_.alive(); }
-  [[nodiscard]] DatabaseResult<DatabaseStep> copy_end() override { return real_.copy_end(); }
-  [[nodiscard]] DatabaseResult<void> copy_data(std::span<const std::byte> bytes) override {
-    return real_.copy_data(bytes);
-  }
   [[nodiscard]] DatabaseResult<DatabaseStep> run(std::string_view statements) override {
-    if (!statements.starts_with("CALL refresh_continuous_aggregate(")) return real_.run(statements);
+    if (!statements.starts_with("CALL refresh_continuous_aggregate(")) return OddServer::run(statements);
     if (!refresh_ends_with.empty()) return std::unexpected(DatabaseError{refresh_ends_with, "no", ""});
     return DatabaseStep{};
   }
-  [[nodiscard]] DatabaseResult<DatabaseRows> query(std::string_view statements) override {
-    auto rows = real_.query(statements);
-    if (rows && statements.find("pg_available_extensions") != std::string_view::npos) {
-      rows->front()[2] = "2.19.3";
-      rows->front()[3] = "timescale";
-    }
-    return rows;
-  }
-
- private:
-  Database& real_;
 };
 
 class PostponedTest : public LifecycleTest {

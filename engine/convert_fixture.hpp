@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "database/odd_server.hpp"
 #include "engine/convert.hpp"
-#include "engine/odd_server.hpp"
 #include "sink/pg_database.hpp"
 #include "tests/support/test_database.hpp"
 

@@ -2,8 +2,8 @@
 #include <functional>
 
 #include "database/maintenance.hpp"
+#include "database/odd_server.hpp"
 #include "engine/migrate_fixture.hpp"
-#include "engine/odd_server.hpp"
 
 namespace wellhead {
 namespace {
